@@ -1,0 +1,242 @@
+//! Models and the servers that hold them, as far as anybody has told.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use serde::Serialize;
+
+use crate::tensor::DataType;
+
+/// What is known about a model. A field that nobody told is `None` or empty, never guessed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// What to write in a call.
+    pub id: Arc<str>,
+    /// What to show to a person; the id where there is no better name.
+    pub name: String,
+    /// The server that has it; empty where there is only one.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub server: Arc<str>,
+    /// What it is for.
+    pub kind: ModelKind,
+    /// The architecture or product line: `llama`, `qwen3`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// How its weights are stored: `Q8_0`, `F16`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
+    /// Tokens that fit, prompt and answer together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<u64>,
+    /// Tokens of answer that the server allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Size of the weights, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// Whether it can answer.
+    pub state: ModelState,
+    /// Since when it has been ready.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "unix_seconds")]
+    pub loaded_at: Option<SystemTime>,
+    /// The versions that the server has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// The framework that runs it, in the server's word (OIP's `platform`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The tensors it takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<TensorSpec>,
+    /// The tensors it gives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<TensorSpec>,
+    /// What else the server told.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl ModelInfo {
+    /// A model of which only the id is known.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        let id = id.into();
+        Self { name: id.to_string(), id, ..Self::default() }
+    }
+}
+
+/// Seconds since 1970, as most servers write it.
+fn unix_seconds<S: serde::Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    let seconds = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).map(|d| d.as_secs());
+    seconds.serialize(serializer)
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelKind {
+    /// Follows a conversation.
+    Chat,
+    /// Continues text, without a chat template.
+    Completion,
+    /// Gives vectors.
+    Embedding,
+    /// Takes and gives tensors.
+    Tensor,
+    /// Nobody told.
+    #[default]
+    Unknown,
+}
+
+impl ModelKind {
+    /// The word that stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completion => "completion",
+            Self::Embedding => "embedding",
+            Self::Tensor => "tensor",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// From the word that stands in JSON; any other is [`ModelKind::Unknown`].
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "chat" => Self::Chat,
+            "completion" => Self::Completion,
+            "embedding" => Self::Embedding,
+            "tensor" => Self::Tensor,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether a model can answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelState {
+    /// Nobody told.
+    #[default]
+    Unknown,
+    /// The server knows of it, and would have to load it.
+    Unloaded,
+    /// On its way.
+    Loading,
+    /// Answers.
+    Ready,
+    /// Finishes what it has begun, takes nothing new.
+    Draining,
+    /// Loading went wrong.
+    Failed(String),
+}
+
+impl ModelState {
+    /// The word that stands in JSON and in tables.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Unloaded => "unloaded",
+            Self::Loading => "loading",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// From the word that stands in JSON, with the reason of a failure; any other word is [`ModelState::Unknown`].
+    pub fn from_word(word: &str, reason: Option<&str>) -> Self {
+        match word {
+            "unloaded" => Self::Unloaded,
+            "loading" => Self::Loading,
+            "ready" => Self::Ready,
+            "draining" => Self::Draining,
+            "failed" => Self::Failed(reason.unwrap_or_default().to_owned()),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A tensor that a model takes or gives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: String,
+    /// Its element type.
+    pub datatype: DataType,
+    /// Its shape; -1 where any length will do.
+    pub shape: Vec<i64>,
+}
+
+/// How far a load or unload has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// The model it is about.
+    pub model: Arc<str>,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: ModelState,
+    /// Bytes read so far, where the server tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done_bytes: Option<u64>,
+    /// Bytes to read in all, where the server tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
+}
+
+/// How a server or a model is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct HealthReport {
+    /// It can do what was asked about: be alive, or take work.
+    pub ok: bool,
+    /// Why not, or what is worth knowing all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What a server says about itself: how a client tells which form of a protocol it speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerInfo {
+    /// The product: `triton`, `mlserver`, `longshore`, …; empty while nothing is known.
+    pub name: Arc<str>,
+    /// Its version, in its own words.
+    pub version: String,
+    /// Extensions of the protocol that it offers.
+    pub extensions: Vec<String>,
+}
+
+/// How often a model was used, and where the time went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ModelStatistics {
+    /// The model.
+    pub model: Arc<str>,
+    /// The version.
+    pub version: String,
+    /// When it was last used, in milliseconds since 1970; 0 for never.
+    pub last_inference_ms: u64,
+    /// Inferences made; a batch counts each of its members.
+    pub inference_count: u64,
+    /// Executions made; a batch counts once.
+    pub execution_count: u64,
+    /// Requests that succeeded.
+    pub success: DurationStatistic,
+    /// Requests that failed.
+    pub fail: DurationStatistic,
+    /// Waiting for a turn.
+    pub queue: DurationStatistic,
+    /// Preparing inputs.
+    pub compute_input: DurationStatistic,
+    /// Running the model.
+    pub compute_infer: DurationStatistic,
+    /// Collecting outputs.
+    pub compute_output: DurationStatistic,
+}
+
+/// How often something happened, and how long it took in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DurationStatistic {
+    /// How often.
+    pub count: u64,
+    /// How long in all, in nanoseconds.
+    pub ns: u64,
+}

@@ -1,0 +1,248 @@
+//! A committed answer: the way it took, and the events it is made of.
+//!
+//! [`Reply::commit`] is how a backend makes one from a stream; [`Reply::collect`] is the unary answer.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde_json::Value;
+
+use crate::{
+    Error, ErrorKind, Sent,
+    event::{Event, EventKind, Events, Finish, InferenceOutput, Usage},
+    model::ModelInfo,
+};
+
+/// How a call travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Not at all: the engine in this process.
+    InProcess,
+    /// HTTP with JSON, whatever the version of HTTP.
+    Rest,
+    /// gRPC.
+    Grpc,
+}
+
+impl Protocol {
+    /// The word that stands in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProcess => "in_process",
+            Self::Rest => "rest",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who answered, and over what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The server's name in the configuration.
+    pub server: Arc<str>,
+    /// Its address; empty in-process.
+    pub endpoint: Arc<str>,
+    /// What carried it.
+    pub protocol: Protocol,
+    /// [`Dialect::name`](crate::Dialect::name) of what was spoken; empty in-process.
+    pub dialect: &'static str,
+}
+
+impl Route {
+    /// The way to something in this process.
+    pub fn in_process(server: impl Into<Arc<str>>) -> Self {
+        Self { server: server.into(), endpoint: "".into(), protocol: Protocol::InProcess, dialect: "" }
+    }
+}
+
+/// One line of the ledger: an attempt and what became of it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Where it went.
+    pub route: Route,
+    /// When it began.
+    pub started: Instant,
+    /// From its beginning until it was committed or failed.
+    pub elapsed: Duration,
+    /// `None`: committed.
+    pub error: Option<Error>,
+}
+
+impl Serialize for Attempt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Attempt", 8)?;
+        out.serialize_field("server", &self.route.server)?;
+        out.serialize_field("endpoint", &self.route.endpoint)?;
+        out.serialize_field("protocol", &self.route.protocol)?;
+        out.serialize_field("dialect", &self.route.dialect)?;
+        out.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
+        out.serialize_field("outcome", self.error.as_ref().map_or("committed", |error| error.kind().as_str()))?;
+        out.serialize_field("error", &self.error.as_ref().map(|error| error.message()))?;
+        let sent = match self.error.as_ref().map_or(Sent::Yes, Error::was_sent) {
+            Sent::No => "no",
+            Sent::Maybe => "maybe",
+            Sent::Yes => "yes",
+        };
+        out.serialize_field("sent", sent)?;
+        out.end()
+    }
+}
+
+/// Milliseconds with microsecond resolution: enough to compare, short enough to read.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// A committed answer: which way it took, and what it says.
+pub struct Reply {
+    /// Who answers.
+    pub route: Route,
+    /// Every attempt made, the last one being this answer's; empty where only one way exists.
+    pub ledger: Vec<Attempt>,
+    /// The answer. Dropping it cancels the work.
+    pub events: Events,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("route", &self.route).field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    /// Waits until `events` are committed: the first content event, or the end.
+    ///
+    /// # Errors
+    /// The stream's own error before any content; [`ErrorKind::Interrupted`] when it ends without a word.
+    pub async fn commit(route: Route, mut events: Events) -> Result<Self, Error> {
+        let mut before = Vec::new();
+        loop {
+            match events.next().await {
+                Some(Ok(event)) => {
+                    let committed = event.kind.is_content();
+                    before.push(Ok(event));
+                    if committed {
+                        break;
+                    }
+                }
+                Some(Err(error)) => return Err(error),
+                None => return Err(Error::new(ErrorKind::Interrupted, "the answer ended before it began")),
+            }
+        }
+        Ok(Self { route, ledger: Vec::new(), events: stream::iter(before).chain(events).boxed() })
+    }
+
+    /// An answer that is known already: its events, and then [`EventKind::Done`].
+    pub fn ready(route: Route, kinds: impl IntoIterator<Item = EventKind>) -> Self {
+        let events: Vec<_> =
+            kinds.into_iter().chain([EventKind::Done(Finish::Stop)]).map(|kind| Ok(Event::now(kind))).collect();
+        Self { route, ledger: Vec::new(), events: stream::iter(events).boxed() }
+    }
+
+    /// The unary answer: all events, put together.
+    ///
+    /// # Errors
+    /// The stream's error, with the text that had arrived ([`Error::partial_text`]).
+    pub async fn collect(self) -> Result<Answer, Error> {
+        let mut answer = Answer { route: Some(self.route), ledger: self.ledger, ..Answer::default() };
+        let mut events = self.events;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => answer.add(event),
+                Err(error) if answer.text().is_empty() => return Err(error),
+                Err(error) => return Err(error.partial(answer.text())),
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// A whole answer, put together from its events: feed it with [`Answer::add`].
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Who answered.
+    pub route: Option<Route>,
+    /// Every attempt made.
+    pub ledger: Vec<Attempt>,
+    /// The model that answered, by the server's own name for it.
+    pub model: Option<Arc<str>>,
+    /// The text of each choice.
+    pub texts: Vec<String>,
+    /// What the model thought before it answered, for each choice.
+    pub reasoning: Vec<String>,
+    /// Tool calls or their deltas, in order of arrival, with the choice they belong to.
+    pub tool_calls: Vec<(u32, Value)>,
+    /// The vector of each text, in the request's order.
+    pub embeddings: Vec<Vec<f32>>,
+    /// The answers of a tensor model.
+    pub outputs: Vec<InferenceOutput>,
+    /// Models that were listed.
+    pub models: Vec<ModelInfo>,
+    /// Servers that could not give their part.
+    pub unavailable: Vec<(Arc<str>, Error)>,
+    /// Token counts, where the server told.
+    pub usage: Option<Usage>,
+    /// Why it ended; `None` while it has not.
+    pub finish: Option<Finish>,
+    /// When its first content was read.
+    pub first_content_at: Option<Instant>,
+    /// When its end was read.
+    pub ended_at: Option<Instant>,
+    /// Everything else, as it came: progress, health, statistics, …
+    pub others: Vec<EventKind>,
+}
+
+impl Answer {
+    /// Takes in one more event.
+    pub fn add(&mut self, event: Event) {
+        if self.first_content_at.is_none() && event.kind.is_content() {
+            self.first_content_at = Some(event.at);
+        }
+        match event.kind {
+            EventKind::Started { model } => self.model = Some(model),
+            EventKind::Text { index, text } => at(&mut self.texts, index).push_str(&text),
+            EventKind::Reasoning { index, text } => at(&mut self.reasoning, index).push_str(&text),
+            EventKind::ToolCalls { index, calls } => self.tool_calls.push((index, calls)),
+            EventKind::Embedding { index, vector } => *at(&mut self.embeddings, index) = vector,
+            EventKind::Tensors(output) => self.outputs.push(output),
+            EventKind::Models(models) => self.models.extend(models),
+            EventKind::Unavailable { server, error } => self.unavailable.push((server, error)),
+            EventKind::Usage(usage) => self.usage = Some(usage),
+            EventKind::Done(finish) => {
+                self.finish = Some(finish);
+                self.ended_at = Some(event.at);
+            }
+            EventKind::Other => {}
+            other => self.others.push(other),
+        }
+    }
+
+    /// The first choice's text: the answer, unless several were asked for.
+    pub fn text(&self) -> &str {
+        self.texts.first().map_or("", String::as_str)
+    }
+}
+
+/// No server gives more choices than this for one call; a larger index is a lie that must not cost memory.
+const MAX_CHOICES: usize = 1 << 16;
+
+/// The element at `index`, made if need be.
+fn at<T: Default + Clone>(list: &mut Vec<T>, index: u32) -> &mut T {
+    let index = (index as usize).min(MAX_CHOICES);
+    if list.len() <= index {
+        list.resize(index + 1, T::default());
+    }
+    &mut list[index]
+}
