@@ -14,10 +14,19 @@ import openai
 import pytest
 
 from drip import Drip
-from harness import Longshore, Process, Server, free_ports
+from harness import Longshore, Process, Server, free_ports, longshore_binary
 
 MODEL = "built-in"
 MLSERVER_MODELS = Path(__file__).parent / "mlserver_models"
+
+
+def pytest_collection_finish(session):
+    """One clear message in place of a hundred identical errors."""
+    if session.items and not session.config.option.collectonly:
+        try:
+            longshore_binary()
+        except FileNotFoundError as missing:
+            pytest.exit(str(missing), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.fixture(scope="session")
@@ -97,4 +106,4 @@ def pytest_runtest_makereport(item, call):
         for name, value in getattr(item, "funcargs", {}).items():
             process = value if isinstance(value, Process) else getattr(value, "process", None)
             if isinstance(process, Process):
-                report.sections.append((f"{name}", process.describe(3000)))
+                report.sections.append((name, process.describe(3000)))
