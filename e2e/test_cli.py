@@ -117,7 +117,7 @@ def test_configuration_errors_are_reported_at_once(longshore):
     for command in (["config", "check"], ["chat", "-m", "hi"], ["models"], ["serve"]):
         said = longshore.run(*command, "--config", file)
         assert said.code == CONFIGURATION, said
-        for part in ("broken.yaml", "rset", "rest", "temperature", "grpc", "8"):
+        for part in ("rset", "rest", "temperature", "grpc", "broken.yaml:8:"):
             assert part in said.stderr, f"no {part!r} in\n{said}"
 
 
@@ -126,7 +126,15 @@ def test_missing_configuration_file(longshore):
     assert said.code == CONFIGURATION and "nowhere.yaml" in said.stderr, said
 
 
-@pytest.mark.parametrize("content", [b"\x00\xff\xfe\x01" * 1000, b"a: &a [x]\n" + b"".join(b"k%d: [*a, *a]\n" % n for n in range(20)), b"# " + b"x" * (10 << 20)])
+HOSTILE = {
+    "binary": b"\x00\xff\xfe\x01" * 1000,
+    "aliases": b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 21)),
+    "10 MB": b"# " + b"x" * (10 << 20),
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_configuration_is_refused_quickly(longshore, content):
     file = longshore.home / "hostile.yaml"
     file.write_bytes(content)
