@@ -7,6 +7,7 @@
 mod forward;
 mod http_error;
 mod model_id;
+mod openai;
 
 use std::{fmt, time::Instant};
 
@@ -118,7 +119,7 @@ pub trait ReplyEncoder: Send {
 }
 
 /// Every dialect. Of several that a server understands, the earlier one is preferred.
-pub static DIALECTS: &[&dyn Dialect] = &[];
+pub static DIALECTS: &[&dyn Dialect] = &[&openai::OpenAi];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {

@@ -1,0 +1,283 @@
+//! The client half: from a reply's frames to events.
+
+use std::{sync::Arc, time::Instant};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_TYPE, response};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{NAME, error, models};
+use crate::{
+    Call, Error, ErrorKind, Event, EventKind, Finish, Framing, Op, ReplyDecoder, Usage, capability::OpKind,
+    dialect::http_error::excerpt, event::Raw, model::HealthReport,
+};
+
+pub(super) fn decoder(call: &Call, head: &response::Parts, framing: Framing) -> Box<dyn ReplyDecoder> {
+    let head = head.clone();
+    if framing == Framing::Sse && matches!(*call.op, Op::Chat(_) | Op::Complete(_)) {
+        Box::new(StreamDecoder { head, finish: None, started: false, ended: false })
+    } else {
+        Box::new(WholeDecoder { op: call.op.kind(), head, ended: false })
+    }
+}
+
+/// Collects the events of one frame; the first one carries the frame itself.
+struct Emitter<'a> {
+    at: Instant,
+    frame: Option<Bytes>,
+    events: &'a mut Vec<Event>,
+}
+
+impl<'a> Emitter<'a> {
+    fn new(at: Instant, frame: Bytes, events: &'a mut Vec<Event>) -> Self {
+        Self { at, frame: Some(frame), events }
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        let frame = self.frame.take().unwrap_or_default();
+        self.events.push(Event { at: self.at, kind, raw: Some(Raw { dialect: NAME, frame }) });
+    }
+
+    /// A frame without a word for us still has to be passed on.
+    fn finish(mut self) {
+        if self.frame.is_some() {
+            self.emit(EventKind::Other);
+        }
+    }
+}
+
+// === streams ===
+
+#[derive(Deserialize)]
+struct Chunk {
+    model: Option<Arc<str>>,
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<UsageObject>,
+    error: Option<Value>,
+}
+
+/// A choice of a chat chunk (`delta`), of a whole chat answer (`message`) or of a completion (`text`).
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: u32,
+    #[serde(default, alias = "message", deserialize_with = "null_is_default")]
+    delta: Delta,
+    text: Option<String>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct Delta {
+    content: Option<String>,
+    /// llama-server's and DeepSeek's name; vLLM has moved to `reasoning`.
+    #[serde(alias = "reasoning")]
+    reasoning_content: Option<String>,
+    tool_calls: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct UsageObject {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+    prompt_tokens_details: Option<PromptDetails>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+struct StreamDecoder {
+    head: response::Parts,
+    finish: Option<Finish>,
+    started: bool,
+    ended: bool,
+}
+
+impl ReplyDecoder for StreamDecoder {
+    fn frame(&mut self, at: Instant, frame: Bytes, events: &mut Vec<Event>) -> Result<(), Error> {
+        if self.ended || frame.is_empty() {
+            return Ok(());
+        }
+        let mut emitter = Emitter::new(at, frame.clone(), events);
+        if &frame[..] == b"[DONE]" {
+            self.ended = true;
+            emitter.emit(EventKind::Done(self.finish.take().unwrap_or_default()));
+            return Ok(());
+        }
+        let chunk: Chunk = serde_json::from_slice(&frame).map_err(|e| {
+            Error::protocol(format!("a stream chunk is not what OpenAI's API promises ({e}): {}", excerpt(&frame)))
+        })?;
+        if let Some(value) = chunk.error.filter(|error| !error.is_null()) {
+            self.ended = true; // an end mark after an error is no success
+            return Err(error::from_value(&value, &self.head));
+        }
+        if !self.started {
+            self.started = true;
+            emitter.emit(EventKind::Started { model: chunk.model.unwrap_or_default() });
+        }
+        for choice in chunk.choices {
+            if let Some(finish) = emit_choice(choice, &mut emitter) {
+                self.finish = Some(finish);
+            }
+        }
+        emit_usage(chunk.usage, &mut emitter);
+        emitter.finish();
+        Ok(())
+    }
+
+    fn finish(&mut self, at: Instant, _: Option<&HeaderMap>, events: &mut Vec<Event>) -> Result<(), Error> {
+        if self.ended {
+            return Ok(());
+        }
+        // Without `[DONE]` a finish reason is end mark enough; whoever forwards the stream mends it.
+        let finish = self
+            .finish
+            .take()
+            .ok_or_else(|| Error::new(ErrorKind::Interrupted, "the stream ended without a finish reason or [DONE]"))?;
+        self.ended = true;
+        Emitter::new(at, Bytes::from_static(b"[DONE]"), events).emit(EventKind::Done(finish));
+        Ok(())
+    }
+}
+
+fn emit_choice(choice: Choice, emitter: &mut Emitter<'_>) -> Option<Finish> {
+    let Choice { index, delta, text, finish_reason } = choice;
+    if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()) {
+        emitter.emit(EventKind::Reasoning { index, text });
+    }
+    if let Some(text) = delta.content.or(text).filter(|text| !text.is_empty()) {
+        emitter.emit(EventKind::Text { index, text });
+    }
+    if let Some(calls) = delta.tool_calls.filter(|calls| calls.as_array().is_some_and(|calls| !calls.is_empty())) {
+        emitter.emit(EventKind::ToolCalls { index, calls });
+    }
+    finish_reason.map(|word| Finish::from_word(&word))
+}
+
+fn emit_usage(usage: Option<UsageObject>, emitter: &mut Emitter<'_>) {
+    if let Some(usage) = usage {
+        emitter.emit(EventKind::Usage(Usage {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            cached_tokens: usage.prompt_tokens_details.and_then(|details| details.cached_tokens),
+        }));
+    }
+}
+
+// === whole bodies ===
+
+struct WholeDecoder {
+    op: OpKind,
+    head: response::Parts,
+    ended: bool,
+}
+
+impl ReplyDecoder for WholeDecoder {
+    fn frame(&mut self, at: Instant, frame: Bytes, events: &mut Vec<Event>) -> Result<(), Error> {
+        if !self.head.status.is_success() {
+            return Err(error::of_reply(&self.head, &frame));
+        }
+        let mut emitter = Emitter::new(at, frame.clone(), events);
+        let finish = match self.op {
+            OpKind::Chat | OpKind::Complete => self.answer(&frame, &mut emitter)?,
+            OpKind::Embed => self.embeddings(&frame, &mut emitter)?,
+            OpKind::Health => {
+                emitter.emit(EventKind::Health(HealthReport { ok: true, detail: None }));
+                Finish::Stop
+            }
+            OpKind::ServerInfo => {
+                let body = self.json(&frame)?;
+                if !body["data"].is_array() {
+                    return Err(Error::protocol("the list of models has no `data`: not an OpenAI-compatible server"));
+                }
+                emitter.emit(EventKind::Server(models::server_of(&body)));
+                Finish::Stop
+            }
+            _ => {
+                let models = models::from_reply(&self.json(&frame)?)
+                    .ok_or_else(|| Error::protocol(format!("this is no list of models: {}", excerpt(&frame))))?;
+                emitter.emit(EventKind::Models(models));
+                Finish::Stop
+            }
+        };
+        self.ended = true;
+        emitter.emit(EventKind::Done(finish));
+        Ok(())
+    }
+
+    fn finish(&mut self, _: Instant, _: Option<&HeaderMap>, _: &mut Vec<Event>) -> Result<(), Error> {
+        if self.ended { Ok(()) } else { Err(Error::new(ErrorKind::Interrupted, "the reply had no body")) }
+    }
+}
+
+impl WholeDecoder {
+    /// The body as JSON; what else it may be is told by its type and its beginning. An error may hide behind a 200.
+    fn json(&self, body: &[u8]) -> Result<Value, Error> {
+        let value: Value = serde_json::from_slice(body).map_err(|e| {
+            let content_type = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            Error::protocol(format!(
+                "the reply ({}) is not JSON ({e}): {}",
+                content_type.unwrap_or("no content type"),
+                excerpt(body)
+            ))
+        })?;
+        match value.get("error") {
+            Some(error) if !error.is_null() => Err(error::from_value(error, &self.head)),
+            _ => Ok(value),
+        }
+    }
+
+    fn answer(&self, body: &[u8], emitter: &mut Emitter<'_>) -> Result<Finish, Error> {
+        let chunk: Chunk = match serde_json::from_slice::<Chunk>(body) {
+            Ok(chunk) if chunk.error.is_none() && !chunk.choices.is_empty() => chunk,
+            _ => {
+                self.json(body)?;
+                return Err(Error::protocol(format!("the answer has no choices: {}", excerpt(body))));
+            }
+        };
+        emitter.emit(EventKind::Started { model: chunk.model.unwrap_or_default() });
+        let mut finish = Finish::Stop;
+        for choice in chunk.choices {
+            finish = emit_choice(choice, emitter).unwrap_or(finish);
+        }
+        emit_usage(chunk.usage, emitter);
+        Ok(finish)
+    }
+
+    fn embeddings(&self, body: &[u8], emitter: &mut Emitter<'_>) -> Result<Finish, Error> {
+        let body = self.json(body)?;
+        let wrong = || Error::protocol("the reply holds no embeddings: `data[].embedding` is missing");
+        emitter.emit(EventKind::Started { model: body["model"].as_str().unwrap_or_default().into() });
+        for (place, item) in body["data"].as_array().ok_or_else(wrong)?.iter().enumerate() {
+            let index = item["index"].as_u64().and_then(|index| index.try_into().ok()).unwrap_or(place as u32);
+            let vector = vector(&item["embedding"]).ok_or_else(wrong)?;
+            emitter.emit(EventKind::Embedding { index, vector });
+        }
+        emit_usage(Option::deserialize(&body["usage"]).ok().flatten(), emitter);
+        Ok(Finish::Stop)
+    }
+}
+
+/// A list of numbers, or base64 of little-endian floats.
+fn vector(value: &Value) -> Option<Vec<f32>> {
+    match value {
+        Value::Array(numbers) => numbers.iter().map(|number| number.as_f64().map(|number| number as f32)).collect(),
+        Value::String(text) => {
+            let bytes = BASE64_STANDARD.decode(text).ok()?;
+            let (floats, rest) = bytes.as_chunks();
+            rest.is_empty().then(|| floats.iter().map(|&float| f32::from_le_bytes(float)).collect())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,328 @@
+//! The server half: from events to a reply's body.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::{BufMut, BytesMut};
+use http::{HeaderMap, header, response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{NAME, error, models};
+use crate::{Answer, Call, Error, Event, EventKind, Finish, Op, ReplyEncoder, Usage, framing};
+
+pub(super) fn encoder(call: &Call) -> Box<dyn ReplyEncoder> {
+    let (kind, stream, include_usage) = match &*call.op {
+        Op::Chat(chat) => (Kind::Chat, chat.stream, chat.include_usage),
+        Op::Complete(completion) => (Kind::Completion, completion.stream, completion.include_usage),
+        Op::Embed(embedding) => {
+            let base64 = embedding.extra.get("encoding_format").is_some_and(|format| format == "base64");
+            (Kind::Embedding { base64 }, false, false)
+        }
+        Op::Describe { .. } => (Kind::Model, false, false),
+        Op::Health(_) => (Kind::Health, false, false),
+        _ => (Kind::Models, false, false),
+    };
+    let envelope = Envelope::new(call, &kind, stream);
+    if stream {
+        Box::new(StreamEncoder { envelope, kind, include_usage, usage: None, role_sent: false, forwarded: false })
+    } else {
+        Box::new(WholeEncoder { envelope, kind, answer: Answer::default(), forwarded: false })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Chat,
+    Completion,
+    Embedding { base64: bool },
+    Models,
+    Model,
+    Health,
+}
+
+/// What every chunk of an answer says about it.
+#[derive(Serialize)]
+struct Envelope {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: Arc<str>,
+}
+
+impl Envelope {
+    fn new(call: &Call, kind: &Kind, stream: bool) -> Self {
+        let (prefix, object) = match (kind, stream) {
+            (Kind::Chat, true) => ("chatcmpl", "chat.completion.chunk"),
+            (Kind::Chat, false) => ("chatcmpl", "chat.completion"),
+            _ => ("cmpl", "text_completion"),
+        };
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Self { id: format!("{prefix}-{}", call.id), object, created, model: call.model.clone().unwrap_or_default() }
+    }
+}
+
+fn usage_value(usage: Usage) -> Value {
+    let mut value = json!({
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    });
+    if let Some(cached) = usage.cached_tokens {
+        value["prompt_tokens_details"] = json!({"cached_tokens": cached});
+    }
+    value
+}
+
+// === streams ===
+
+#[derive(Serialize)]
+struct ChunkOut<'a> {
+    #[serde(flatten)]
+    envelope: &'a Envelope,
+    choices: &'a [ChoiceOut<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct ChoiceOut<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<DeltaOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    logprobs: (),
+    finish_reason: Option<&'a str>,
+}
+
+#[derive(Serialize, Default)]
+struct DeltaOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<&'a Value>,
+}
+
+struct StreamEncoder {
+    envelope: Envelope,
+    kind: Kind,
+    include_usage: bool,
+    usage: Option<Usage>,
+    role_sent: bool,
+    /// The events come in this dialect: their own frames say everything, the end included.
+    forwarded: bool,
+}
+
+impl StreamEncoder {
+    fn write(&self, choices: &[ChoiceOut<'_>], usage: Option<Value>, body: &mut BytesMut) {
+        body.extend_from_slice(b"data: ");
+        // Writing plain structures into memory does not fail.
+        let _ = serde_json::to_writer((&mut *body).writer(), &ChunkOut { envelope: &self.envelope, choices, usage });
+        body.extend_from_slice(b"\n\n");
+    }
+
+    fn choice(
+        &mut self,
+        index: u32,
+        delta: DeltaOut<'_>,
+        text: Option<&str>,
+        finish: Option<&str>,
+        body: &mut BytesMut,
+    ) {
+        let mut choice = ChoiceOut { index, delta: None, text: None, logprobs: (), finish_reason: finish };
+        if self.kind == Kind::Chat {
+            let role = (!std::mem::replace(&mut self.role_sent, true)).then_some("assistant");
+            choice.delta = Some(DeltaOut { role, content: text, ..delta });
+        } else {
+            choice.text = Some(text.unwrap_or_default());
+        }
+        self.write(&[choice], None, body);
+    }
+
+    fn done(&mut self, finish: &Finish, body: &mut BytesMut) {
+        self.choice(0, DeltaOut::default(), None, Some(finish.as_str()), body);
+        if self.include_usage {
+            self.write(&[], Some(usage_value(self.usage.unwrap_or_default())), body);
+        }
+        body.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}
+
+impl ReplyEncoder for StreamEncoder {
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn head(&mut self) -> response::Builder {
+        http::Response::builder()
+            .header(header::CONTENT_TYPE, "text/event-stream")
+            .header(header::CACHE_CONTROL, "no-cache")
+    }
+
+    fn event(&mut self, event: &Event, body: &mut BytesMut) {
+        if let Some(frame) = event.raw_in(NAME) {
+            self.forwarded = true;
+            if !frame.is_empty() {
+                framing::put_event(frame, body);
+            }
+            return;
+        }
+        match &event.kind {
+            EventKind::Started { model } => {
+                self.envelope.model = model.clone();
+                if self.kind == Kind::Chat && !self.role_sent {
+                    self.choice(0, DeltaOut::default(), Some(""), None, body);
+                }
+            }
+            EventKind::Text { index, text } => self.choice(*index, DeltaOut::default(), Some(text), None, body),
+            EventKind::Reasoning { index, text } if self.kind == Kind::Chat => {
+                let delta = DeltaOut { reasoning_content: Some(text), ..DeltaOut::default() };
+                self.choice(*index, delta, None, None, body);
+            }
+            EventKind::ToolCalls { index, calls } if self.kind == Kind::Chat => {
+                let delta = DeltaOut { tool_calls: Some(calls), ..DeltaOut::default() };
+                self.choice(*index, delta, None, None, body);
+            }
+            EventKind::Usage(usage) => self.usage = Some(*usage),
+            EventKind::Done(finish) if !self.forwarded => self.done(finish, body),
+            _ => {}
+        }
+    }
+
+    fn interrupted(&mut self, error: &Error, body: &mut BytesMut) {
+        framing::put_event(json!({"error": error::to_value(error)}).to_string().as_bytes(), body);
+    }
+
+    fn end(&mut self, _: &mut BytesMut) -> Option<HeaderMap> {
+        None
+    }
+}
+
+// === whole bodies ===
+
+struct WholeEncoder {
+    envelope: Envelope,
+    kind: Kind,
+    answer: Answer,
+    forwarded: bool,
+}
+
+impl ReplyEncoder for WholeEncoder {
+    fn streams(&self) -> bool {
+        false
+    }
+
+    fn head(&mut self) -> response::Builder {
+        http::Response::builder().header(header::CONTENT_TYPE, "application/json")
+    }
+
+    fn event(&mut self, event: &Event, body: &mut BytesMut) {
+        // A fleet's list is put together from several servers' bodies, none of which is the answer.
+        let forwardable = matches!(self.kind, Kind::Chat | Kind::Completion | Kind::Embedding { .. });
+        if let Some(frame) = event.raw_in(NAME).filter(|_| forwardable) {
+            self.forwarded = true;
+            body.extend_from_slice(frame);
+        } else {
+            self.answer.add(event.clone());
+        }
+    }
+
+    fn interrupted(&mut self, _: &Error, _: &mut BytesMut) {}
+
+    fn end(&mut self, body: &mut BytesMut) -> Option<HeaderMap> {
+        if !self.forwarded {
+            body.extend_from_slice(self.value().to_string().as_bytes());
+        }
+        None
+    }
+}
+
+impl WholeEncoder {
+    fn value(&self) -> Value {
+        match self.kind {
+            Kind::Chat | Kind::Completion => self.completion(),
+            Kind::Embedding { base64 } => self.embeddings(base64),
+            Kind::Models => {
+                let data: Vec<_> = self.answer.models.iter().map(models::to_card).collect();
+                json!({"object": "list", "data": data})
+            }
+            Kind::Model => self.answer.models.first().map(models::to_card).unwrap_or_default(),
+            Kind::Health => json!({"status": "ok"}),
+        }
+    }
+
+    fn completion(&self) -> Value {
+        let answer = &self.answer;
+        let finish = answer.finish.clone().unwrap_or_default();
+        let count = answer.texts.len().max(answer.reasoning.len()).max(1);
+        let choices: Vec<_> = (0..count)
+            .map(|index| {
+                let text = answer.texts.get(index).map_or("", String::as_str);
+                if self.kind == Kind::Completion {
+                    return json!({"index": index, "text": text, "logprobs": null, "finish_reason": finish.as_str()});
+                }
+                let message = self.message(index, text);
+                json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish.as_str()})
+            })
+            .collect();
+        json!({
+            "id": self.envelope.id,
+            "object": self.envelope.object,
+            "created": self.envelope.created,
+            "model": answer.model.as_ref().unwrap_or(&self.envelope.model),
+            "choices": choices,
+            "usage": usage_value(answer.usage.unwrap_or_default()),
+        })
+    }
+
+    fn message(&self, index: usize, text: &str) -> Value {
+        let mut message = json!({"role": "assistant", "content": text});
+        if let Some(reasoning) = self.answer.reasoning.get(index).filter(|text| !text.is_empty()) {
+            message["reasoning_content"] = reasoning.as_str().into();
+        }
+        let calls: Vec<_> = self
+            .answer
+            .tool_calls
+            .iter()
+            .filter(|(of, _)| *of as usize == index)
+            .flat_map(|(_, calls)| calls.as_array().cloned().unwrap_or_default())
+            .collect();
+        if !calls.is_empty() {
+            message["tool_calls"] = calls.into();
+        }
+        message
+    }
+
+    fn embeddings(&self, base64: bool) -> Value {
+        let data: Vec<_> = self
+            .answer
+            .embeddings
+            .iter()
+            .enumerate()
+            .map(|(index, vector)| {
+                let embedding = if base64 {
+                    let bytes: Vec<u8> = vector.iter().flat_map(|float| float.to_le_bytes()).collect();
+                    Value::from(BASE64_STANDARD.encode(bytes))
+                } else {
+                    vector.clone().into()
+                };
+                json!({"object": "embedding", "index": index, "embedding": embedding})
+            })
+            .collect();
+        let tokens = self.answer.usage.unwrap_or_default().prompt_tokens;
+        json!({
+            "object": "list",
+            "model": self.answer.model.as_ref().unwrap_or(&self.envelope.model),
+            "data": data,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        })
+    }
+}
