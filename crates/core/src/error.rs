@@ -42,6 +42,29 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [Self; 14] = [
+        Self::InvalidRequest,
+        Self::ContextTooLong,
+        Self::UnknownModel,
+        Self::ModelNotReady,
+        Self::Unauthenticated,
+        Self::Unsupported,
+        Self::Overloaded,
+        Self::Connect,
+        Self::Timeout,
+        Self::Protocol,
+        Self::TooLarge,
+        Self::Interrupted,
+        Self::Server,
+        Self::Cancelled,
+    ];
+
+    /// From the word of [`ErrorKind::as_str`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// A stable word for logs, JSON and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -309,6 +332,14 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(ErrorKind::from_word(kind.as_str()), Some(kind));
+        }
+        assert_eq!(ErrorKind::from_word("sad"), None);
+    }
 
     #[test]
     fn the_text_names_what_and_where() {

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -165,7 +165,8 @@ impl Finish {
 }
 
 /// How many tokens went in and came out, as the server counted them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Tokens of the request, the template's included.
     pub prompt_tokens: u64,

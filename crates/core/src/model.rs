@@ -1,13 +1,20 @@
 //! Models and the servers that hold them, as far as anybody has told.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::tensor::DataType;
 
 /// What is known about a model. A field that nobody told is `None` or empty, never guessed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+///
+/// As JSON, the state is a word beside the other fields: `"state": "failed", "reason": "out of memory"`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ModelInfo {
     /// What to write in a call.
     pub id: Arc<str>,
@@ -34,9 +41,10 @@ pub struct ModelInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// Whether it can answer.
+    #[serde(flatten)]
     pub state: ModelState,
-    /// Since when it has been ready.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "unix_seconds")]
+    /// Since when it has been ready; whole seconds since 1970 in JSON.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "unix_seconds", deserialize_with = "from_unix")]
     pub loaded_at: Option<SystemTime>,
     /// The versions that the server has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -64,13 +72,20 @@ impl ModelInfo {
 }
 
 /// Seconds since 1970, as most servers write it.
-fn unix_seconds<S: serde::Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+fn unix_seconds<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
     let seconds = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).map(|d| d.as_secs());
     seconds.serialize(serializer)
 }
 
+/// A time that no clock can show is a time that nobody told.
+fn from_unix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
+    let seconds = Option::<f64>::deserialize(deserializer)?;
+    let since = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)))
+}
+
 /// What a model is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModelKind {
@@ -84,6 +99,7 @@ pub enum ModelKind {
     Tensor,
     /// Nobody told.
     #[default]
+    #[serde(other)]
     Unknown,
 }
 
@@ -112,8 +128,8 @@ impl ModelKind {
 }
 
 /// Whether a model can answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case", from = "StateWords")]
 #[non_exhaustive]
 pub enum ModelState {
     /// Nobody told.
@@ -157,8 +173,23 @@ impl ModelState {
     }
 }
 
+/// A state as JSON has it.
+#[derive(Deserialize)]
+struct StateWords {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl From<StateWords> for ModelState {
+    fn from(words: StateWords) -> Self {
+        Self::from_word(&words.state, words.reason.as_deref())
+    }
+}
+
 /// A tensor that a model takes or gives.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TensorSpec {
     /// Its name.
     pub name: String,
@@ -169,7 +200,8 @@ pub struct TensorSpec {
 }
 
 /// How far a load or unload has come.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// The model it is about.
     pub model: Arc<str>,
@@ -185,7 +217,8 @@ pub struct Progress {
 }
 
 /// How a server or a model is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HealthReport {
     /// It can do what was asked about: be alive, or take work.
     pub ok: bool,
@@ -195,7 +228,8 @@ pub struct HealthReport {
 }
 
 /// What a server says about itself: how a client tells which form of a protocol it speaks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServerInfo {
     /// The product: `triton`, `mlserver`, `longshore`, …; empty while nothing is known.
     pub name: Arc<str>,
@@ -206,7 +240,8 @@ pub struct ServerInfo {
 }
 
 /// How often a model was used, and where the time went.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ModelStatistics {
     /// The model.
     pub model: Arc<str>,
@@ -233,10 +268,38 @@ pub struct ModelStatistics {
 }
 
 /// How often something happened, and how long it took in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DurationStatistic {
     /// How often.
     pub count: u64,
     /// How long in all, in nanoseconds.
     pub ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn models_survive_json() {
+        let mut model = ModelInfo::new("a/b");
+        model.kind = ModelKind::Tensor;
+        model.loaded_at = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        for state in [ModelState::Ready, ModelState::Unknown, ModelState::Failed("no memory".into())] {
+            model.state = state;
+            let written = serde_json::to_value(&model).unwrap();
+            assert_eq!(written["state"], model.state.as_str());
+            assert_eq!(serde_json::from_value::<ModelInfo>(written).unwrap(), model);
+        }
+    }
+
+    #[test]
+    fn words_and_times_that_are_unknown_are_nobodys() {
+        let told = json!({"id": "m", "kind": "oracle", "state": "asleep", "loaded_at": -1, "size_bytes": null});
+        let model: ModelInfo = serde_json::from_value(told).unwrap();
+        assert_eq!(model, ModelInfo { id: "m".into(), ..ModelInfo::default() });
+    }
 }
