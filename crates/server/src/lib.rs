@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Listeners that expose any [`Backend`](longshore_core::Backend) in every dialect, on one port: HTTP/1.1, HTTP/2
+//! with or without TLS, and gRPC.
+//!
+//! [`Server::bind`] takes the address, so that a caller knows the port before anything is served; [`Server::serve`]
+//! runs until it is told to drain. A request goes `guard → route → body → decode → backend → encode`, in
+//! [`service`]. What a request means is the dialect's affair, what is answered the backend's; here are only
+//! connections, limits and who may come in.
+
+mod body;
+mod duplex;
+mod guard;
+mod listener;
+mod options;
+mod service;
+mod tls;
+mod unary;
+
+pub use guard::AccessToken;
+pub use listener::Server;
+pub use options::{Limits, ServerOptions, TlsIdentity};

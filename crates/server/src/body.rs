@@ -1,0 +1,128 @@
+//! The bodies of replies: whole, or written as the events come.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use longshore_core::{Events, ReplyEncoder};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What a response carries.
+pub(crate) enum ReplyBody {
+    /// Known in full, with what stands after it.
+    Whole { body: Option<Bytes>, trailers: Option<HeaderMap> },
+    /// Written event by event.
+    Streamed(Box<Streamed>),
+    /// Written by a task that answers many calls.
+    Duplex(crate::duplex::Answers),
+}
+
+impl ReplyBody {
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self::Whole { body: Some(body), trailers: None }
+    }
+}
+
+/// An answer on its way. Dropping it drops the events, which cancels the work: that is how a client that has gone
+/// away stops it.
+pub(crate) struct Streamed {
+    pub(crate) events: Events,
+    pub(crate) encoder: Box<dyn ReplyEncoder>,
+    pub(crate) end: End,
+    pub(crate) log: crate::service::Outcome,
+    /// Held until the answer is out: it is what is limited.
+    pub(crate) _slot: OwnedSemaphorePermit,
+}
+
+/// Where a streamed answer stands.
+pub(crate) enum End {
+    /// More events may come.
+    Open,
+    /// The body is out, these trailers are not.
+    Trailers(HeaderMap),
+    /// Nothing is left.
+    Closed,
+}
+
+/// Ready events are written together, up to about this many bytes.
+const BURST: usize = 64 << 10;
+
+impl Streamed {
+    /// All that is ready now, as one chunk: an event never waits for the next one, and a burst costs one write.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut chunk = BytesMut::new();
+        while chunk.len() < BURST {
+            match self.events.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(event))) => self.encoder.event(&event, &mut chunk),
+                Poll::Ready(Some(Err(error))) => {
+                    self.log.failed(&error);
+                    self.encoder.interrupted(&error, &mut chunk);
+                    self.close(&mut chunk);
+                    break;
+                }
+                Poll::Ready(None) => {
+                    self.log.finished();
+                    self.close(&mut chunk);
+                    break;
+                }
+                Poll::Pending if chunk.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(if chunk.is_empty() { None } else { Some(chunk.freeze()) })
+    }
+
+    fn close(&mut self, chunk: &mut BytesMut) {
+        self.end = match self.encoder.end(chunk) {
+            Some(trailers) => End::Trailers(trailers),
+            None => End::Closed,
+        };
+        self.events = Box::pin(futures_util::stream::empty());
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole { body, trailers } => {
+                let data = body.take().filter(|body| !body.is_empty()).map(Frame::data);
+                Poll::Ready(data.or_else(|| trailers.take().map(Frame::trailers)).map(Ok))
+            }
+            Self::Streamed(streamed) => {
+                if matches!(streamed.end, End::Open)
+                    && let Some(chunk) = ready!(streamed.poll_chunk(cx))
+                {
+                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                }
+                match std::mem::replace(&mut streamed.end, End::Closed) {
+                    End::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    _ => Poll::Ready(None),
+                }
+            }
+            Self::Duplex(answers) => answers.poll_frame(cx).map(|frame| frame.map(Ok)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole { body, trailers } => trailers.is_none() && body.as_ref().is_none_or(Bytes::is_empty),
+            Self::Streamed(streamed) => matches!(streamed.end, End::Closed),
+            Self::Duplex(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Who may come in: decided from a request's head, before its body is read.
+//!
+//! A server on the loopback interface is still within reach of every web page that the person has open. Pages can send
+//! "simple" requests anywhere and can point their own name at 127.0.0.1; the checks of `Host`, `Origin` and
+//! `Content-Type` are against those, the token is against everybody else.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use http::{Method, Uri, header, request::Parts, uri::Authority};
+use longshore_core::{Error, ErrorKind};
+
+/// A shared secret that clients must show. Never printed; compared in constant time.
+#[derive(Clone)]
+pub struct AccessToken(Arc<str>);
+
+impl AccessToken {
+    /// The token, as the client sends it.
+    pub fn new(token: impl Into<Arc<str>>) -> Self {
+        Self(token.into())
+    }
+
+    /// Takes as long whatever the first wrong byte is; the length is no secret.
+    fn matches(&self, shown: &[u8]) -> bool {
+        let own = self.0.as_bytes();
+        own.len() == shown.len() && own.iter().zip(shown).fold(0, |wrong, (a, b)| wrong | (a ^ b)) == 0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(…)")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Guard {
+    token: Option<AccessToken>,
+    hosts: Vec<String>,
+}
+
+/// A refusal of the guard: the error, and the status where it is not the one the error's kind has.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    pub(crate) status: u16,
+}
+
+impl Refused {
+    fn new(status: u16, kind: ErrorKind, message: String) -> Self {
+        Self { error: Error::new(kind, message).status(status), status }
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(token: Option<AccessToken>, hosts: Vec<String>) -> Self {
+        Self { token, hosts }
+    }
+
+    /// Whether the request of this head may be looked at any further.
+    pub(crate) fn check(&self, head: &Parts) -> Result<(), Refused> {
+        let host = self.check_host(head)?;
+        let mutation = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if mutation {
+            check_origin(head, host.as_ref())?;
+            check_content_type(head)?;
+        }
+        self.check_token(head)
+    }
+
+    fn check_host(&self, head: &Parts) -> Result<Option<Authority>, Refused> {
+        let refused = |host: &str| {
+            Refused::new(
+                403,
+                ErrorKind::InvalidRequest,
+                format!("this server does not answer as host {host:?}; name it in gateway.hosts if it should"),
+            )
+        };
+        let authority = match (head.uri.authority(), head.headers.get(header::HOST)) {
+            (Some(authority), _) => authority.clone(),
+            (None, Some(host)) => host
+                .to_str()
+                .ok()
+                .and_then(|host| host.parse().ok())
+                .ok_or_else(|| refused(&String::from_utf8_lossy(host.as_bytes())))?,
+            // HTTP/1.0 has no Host, and no browser speaks it.
+            (None, None) => return Ok(None),
+        };
+        let host = authority.host();
+        let known = host.eq_ignore_ascii_case("localhost")
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+        if known { Ok(Some(authority)) } else { Err(refused(host)) }
+    }
+
+    fn check_token(&self, head: &Parts) -> Result<(), Refused> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let bearer = head.headers.get(header::AUTHORIZATION).and_then(|value| {
+            let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+        });
+        let shown = bearer.or_else(|| head.headers.get("x-api-key").map(|value| value.as_bytes()));
+        match shown {
+            Some(shown) if token.matches(shown) => Ok(()),
+            Some(_) => Err(Refused::new(401, ErrorKind::Unauthenticated, "the token is wrong".into())),
+            None => Err(Refused::new(
+                401,
+                ErrorKind::Unauthenticated,
+                "this server wants a token: send it as `Authorization: Bearer TOKEN`".into(),
+            )),
+        }
+    }
+}
+
+/// A page may only change something here if it was served from here.
+fn check_origin(head: &Parts, host: Option<&Authority>) -> Result<(), Refused> {
+    let Some(origin) = head.headers.get(header::ORIGIN) else { return Ok(()) };
+    let same = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok()).is_some_and(|origin| {
+        origin.authority().zip(host).is_some_and(|(origin, host)| origin.as_str().eq_ignore_ascii_case(host.as_str()))
+    });
+    if same {
+        return Ok(());
+    }
+    let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
+    Err(Refused::new(403, ErrorKind::InvalidRequest, format!("requests from pages of {origin:?} are not taken")))
+}
+
+/// The types that a page may send to another origin without asking first are not taken.
+fn check_content_type(head: &Parts) -> Result<(), Refused> {
+    let Some(value) = head.headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    let simple = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+    if simple.iter().any(|simple| essence.eq_ignore_ascii_case(simple.as_bytes())) {
+        let found = String::from_utf8_lossy(essence).into_owned();
+        let message = format!("the content type {found:?} is not taken: send `Content-Type: application/json`");
+        return Err(Refused::new(415, ErrorKind::InvalidRequest, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(token: Option<&str>, request: http::request::Builder, expected: Option<u16>) {
+        let guard = Guard::new(token.map(AccessToken::new), vec!["desk.example".into()]);
+        let head = request.body(()).unwrap().into_parts().0;
+        let found = guard.check(&head).err().map(|refused| refused.status);
+        assert_eq!(found, expected, "{head:?}");
+    }
+
+    fn get(host: &str) -> http::request::Builder {
+        http::Request::get("/v1/models").header("host", host)
+    }
+
+    fn post(name: &str, value: &str) -> http::request::Builder {
+        http::Request::post("/v1/x").header("host", "localhost:8400").header(name, value)
+    }
+
+    #[test]
+    fn only_known_hosts_are_answered() {
+        for host in ["localhost", "LOCALHOST:8400", "127.0.0.1:8400", "[::1]:1", "192.0.2.1", "desk.example"] {
+            check(None, get(host), None);
+        }
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a b"] {
+            check(None, get(host), Some(403));
+        }
+        check(None, http::Request::get("http://evil.example/v1/models").header("host", "localhost"), Some(403));
+    }
+
+    #[test]
+    fn pages_of_others_change_nothing() {
+        check(None, post("origin", "https://evil.example"), Some(403));
+        check(None, post("origin", "null"), Some(403));
+        check(None, post("origin", "http://localhost:8400"), None);
+        check(None, post("content-type", "text/plain; charset=utf-8"), Some(415));
+        check(None, post("content-type", "application/x-www-form-urlencoded"), Some(415));
+        check(None, post("content-type", "application/json"), None);
+        check(None, get("localhost").header("origin", "https://evil.example"), None);
+    }
+
+    #[test]
+    fn a_token_is_asked_for_when_one_is_set() {
+        check(Some("s3cret"), get("localhost"), Some(401));
+        check(Some("s3cret"), get("localhost").header("authorization", "Bearer s3cret"), None);
+        check(Some("s3cret"), get("localhost").header("authorization", "bearer s3cret"), None);
+        check(Some("s3cret"), get("localhost").header("authorization", "Bearer s3cres"), Some(401));
+        check(Some("s3cret"), get("localhost").header("x-api-key", "s3cret"), None);
+        check(Some("s3cret"), get("localhost").header("x-api-key", "other"), Some(401));
+        assert_eq!(format!("{:?}", AccessToken::new("s3cret")), "AccessToken(…)");
+    }
+}

@@ -1,0 +1,86 @@
+//! What a server is told when it starts. Every bound has a name here.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::guard::AccessToken;
+
+/// Where to listen, whom to let in, and how much to take.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The address; port 0 picks a free one. An address that other machines can reach needs a token.
+    pub listen: SocketAddr,
+    /// Serves TLS with this identity; `None` serves plain HTTP.
+    pub tls: Option<TlsIdentity>,
+    /// What a client must show, as `Authorization: Bearer` or `x-api-key`.
+    pub token: Option<AccessToken>,
+    /// Names by which this server may be called, beside `localhost` and addresses. Any other `Host` is refused: it
+    /// may be a web page whose name has been pointed at this machine (DNS rebinding).
+    pub hosts: Vec<String>,
+    /// The product name that clients are told.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How much to take.
+    pub limits: Limits,
+}
+
+impl ServerOptions {
+    /// Plain HTTP for this machine's own clients, with the default limits.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            tls: None,
+            token: None,
+            hosts: Vec::new(),
+            name: "longshore".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Clone)]
+pub struct TlsIdentity {
+    /// The chain, leaf first.
+    pub certificates: Vec<u8>,
+    /// The leaf's private key.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsIdentity(…)")
+    }
+}
+
+/// How much a server takes before it refuses.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request's body, and of one message of a stream of requests. Beyond it: 413.
+    pub request_bytes: usize,
+    /// Bytes of a request's head. Beyond it: 431.
+    pub header_bytes: usize,
+    /// Requests answered at a time. Beyond it: 429 with `Retry-After`.
+    pub concurrent_requests: usize,
+    /// Connections open at a time. Beyond it new ones wait to be accepted.
+    pub connections: usize,
+    /// How long a client may take to send a request's head, or to go on with its body.
+    pub read_timeout: Duration,
+    /// How long running requests may take to finish after the server has been told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    /// Sizes for tensors and long conversations; a thousand requests is beyond what one machine's models answer.
+    fn default() -> Self {
+        Self {
+            request_bytes: 64 << 20,
+            header_bytes: 64 << 10,
+            concurrent_requests: 1024,
+            connections: 4096,
+            read_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! One request, from its head to its reply: `guard → route → slot → body → decode → backend → encode`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
+use longshore_core::{
+    Attempt, Backend, Call, Dialect, Error, ErrorKind, EventKind, Op, Protocol, Reply, Route, ServerInfo,
+    call::HealthScope,
+    dialect::{self, DIALECTS, Exchange},
+    model::HealthReport,
+};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    body::{End, ReplyBody, Streamed},
+    duplex,
+    guard::{Guard, Refused},
+    options::{Limits, ServerOptions},
+    unary,
+};
+
+/// What all connections share.
+pub(crate) struct Service {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) limits: Limits,
+    guard: Guard,
+    identity: ServerInfo,
+    slots: Arc<Semaphore>,
+    draining: AtomicBool,
+}
+
+impl Service {
+    pub(crate) fn new(backend: Arc<dyn Backend>, options: &ServerOptions) -> Self {
+        Self {
+            backend,
+            guard: Guard::new(options.token.clone(), options.hosts.clone()),
+            identity: ServerInfo {
+                name: options.name.as_str().into(),
+                version: options.version.clone(),
+                extensions: [
+                    "binary_tensor_data",
+                    "model_repository",
+                    "model_configuration",
+                    "parameters",
+                    "statistics",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+            },
+            slots: Arc::new(Semaphore::new(options.limits.concurrent_requests)),
+            limits: options.limits.clone(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the server is not ready, so that balancers look elsewhere while the last answers go out.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request. Dropping the future, or the body of the response, cancels the work.
+    pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
+        let (head, body) = request.into_parts();
+        let route = route(&head);
+        if let Err(refused) = self.guard.check(&head) {
+            return refuse_guarded(route.map(|(dialect, _)| dialect), &head, &refused);
+        }
+        let Some((dialect, exchange)) = route else { return self.outside_dialects(&head).await };
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            let error = Error::new(
+                ErrorKind::Overloaded,
+                format!("{} requests are being answered, which is the limit", self.limits.concurrent_requests),
+            );
+            return refuse(dialect, &head, &error.retry_after(Duration::from_secs(1)), &[]);
+        };
+        if exchange.duplex {
+            return duplex::respond(self, dialect, head, body, exchange.framing, slot);
+        }
+        let decoded = match unary::read_call(body, exchange.framing, &head, &self.limits).await {
+            Ok(body) => dialect.decode_call(&head, body),
+            Err(error) => Err(error),
+        };
+        match decoded {
+            Ok(call) => self.answer(dialect, &head, call, slot).await,
+            Err(error) => refuse(dialect, &head, &error, &[]),
+        }
+    }
+
+    async fn answer(
+        &self,
+        dialect: &'static dyn Dialect,
+        head: &Parts,
+        call: Call,
+        slot: OwnedSemaphorePermit,
+    ) -> Response<ReplyBody> {
+        let mut log = Outcome::of(dialect, &call);
+        let mut encoder = dialect.reply_encoder(&call);
+        let reply = match self.call(call.clone()).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                log.failed(&error);
+                return refuse(dialect, head, &error, error.ledger());
+            }
+        };
+        let Reply { route, ledger, events } = reply;
+        let (parts, body) = if encoder.streams() {
+            let parts = encoder.head();
+            (parts, ReplyBody::Streamed(Box::new(Streamed { events, encoder, end: End::Open, log, _slot: slot })))
+        } else {
+            match unary::collect(&mut *encoder, events).await {
+                Ok((body, trailers)) => {
+                    log.finished();
+                    (encoder.head(), ReplyBody::Whole { body: Some(body), trailers })
+                }
+                Err(error) => {
+                    log.failed(&error);
+                    return refuse(dialect, head, &error, &ledger);
+                }
+            }
+        };
+        let parts = parts.header("x-request-id", &*call.id).header("longshore-server", header_text(&route.server));
+        let mut response = parts.body(body).unwrap_or_else(|error| broken(&error));
+        put_ledger(&ledger, response.headers_mut());
+        response
+    }
+
+    /// The backend's answer, but for what only the server knows: its own name, and that it is alive or going away.
+    pub(crate) async fn call(&self, call: Call) -> Result<Reply, Error> {
+        let own = |kind| Ok(Reply::ready(Route::in_process("longshore"), [kind]));
+        match &*call.op {
+            Op::ServerInfo => own(EventKind::Server(self.identity.clone())),
+            Op::Health(HealthScope::Live) => own(EventKind::Health(HealthReport { ok: true, detail: None })),
+            Op::Health(HealthScope::Ready) if self.draining.load(Ordering::Relaxed) => {
+                own(EventKind::Health(HealthReport { ok: false, detail: Some("shutting down".into()) }))
+            }
+            _ => self.backend.call(call).await,
+        }
+    }
+
+    /// Routes for whoever supervises the process, and the refusal of everything unknown.
+    async fn outside_dialects(&self, head: &Parts) -> Response<ReplyBody> {
+        match (&head.method, head.uri.path()) {
+            (&http::Method::GET, "/livez") => plain(StatusCode::OK, "ok\n"),
+            (&http::Method::GET, "/readyz") => match self.ready().await {
+                Ok(()) => plain(StatusCode::OK, "ok\n"),
+                Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
+            },
+            (method, path) => {
+                let message = format!("nothing here answers {method} {path}");
+                let error = Error::new(ErrorKind::Unsupported, message);
+                match dialect_for_strangers(head) {
+                    Some(dialect) if dialect.protocol() == Protocol::Grpc => refuse(dialect, head, &error, &[]),
+                    Some(dialect) => with_status(refuse(dialect, head, &error, &[]), StatusCode::NOT_FOUND),
+                    None => plain(StatusCode::NOT_FOUND, error.message()),
+                }
+            }
+        }
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        let answer = async { self.call(Call::new(Op::Health(HealthScope::Ready))).await?.collect().await };
+        let answer = answer.await.map_err(|error| error.to_string())?;
+        match answer.others.into_iter().next() {
+            Some(EventKind::Health(HealthReport { ok: false, detail })) => Err(detail.unwrap_or("not ready".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first dialect that knows the route.
+fn route(head: &Parts) -> Option<(&'static dyn Dialect, Exchange)> {
+    DIALECTS.iter().find_map(|dialect| Some((*dialect, dialect.route(head)?)))
+}
+
+/// In whose words to refuse a request that no dialect knows: gRPC clients understand nothing else.
+fn dialect_for_strangers(head: &Parts) -> Option<&'static dyn Dialect> {
+    let grpc =
+        head.headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let protocol = if grpc { Protocol::Grpc } else { Protocol::Rest };
+    dialect::DIALECTS.iter().copied().find(|dialect| dialect.protocol() == protocol)
+}
+
+fn refuse(dialect: &dyn Dialect, head: &Parts, error: &Error, ledger: &[Attempt]) -> Response<ReplyBody> {
+    let mut response = dialect.refuse(head, error).map(ReplyBody::whole);
+    put_ledger(ledger, response.headers_mut());
+    response
+}
+
+fn refuse_guarded(dialect: Option<&dyn Dialect>, head: &Parts, refused: &Refused) -> Response<ReplyBody> {
+    tracing::warn!(
+        path = head.uri.path(),
+        status = refused.status,
+        reason = refused.error.message(),
+        "request refused"
+    );
+    let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::FORBIDDEN);
+    match dialect.or_else(|| dialect_for_strangers(head)) {
+        Some(dialect) if dialect.protocol() == Protocol::Grpc => refuse(dialect, head, &refused.error, &[]),
+        Some(dialect) => with_status(refuse(dialect, head, &refused.error, &[]), status),
+        None => plain(status, refused.error.message()),
+    }
+}
+
+fn with_status(mut response: Response<ReplyBody>, status: StatusCode) -> Response<ReplyBody> {
+    *response.status_mut() = status;
+    response
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::whole(Bytes::copy_from_slice(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// A dialect made a head that HTTP does not allow.
+fn broken(error: &http::Error) -> Response<ReplyBody> {
+    tracing::error!(%error, "a reply's head could not be written");
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "the reply's head could not be written\n")
+}
+
+/// A ledger longer than this would be refused by some clients as a header.
+const LEDGER_BYTES: usize = 4 << 10;
+
+/// The attempts that were made, as JSON in one header; the latest ones if not all fit.
+fn put_ledger(ledger: &[Attempt], headers: &mut http::HeaderMap) {
+    for first in 0..ledger.len() {
+        let text = header_text(&json!(ledger[first..]).to_string());
+        if text.len() <= LEDGER_BYTES {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert("longshore-ledger", value);
+            }
+            return;
+        }
+    }
+}
+
+/// Text as a header may carry it: what is not printable ASCII is written as JSON would escape it.
+fn header_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for char in text.chars() {
+        if matches!(char, ' '..='~') {
+            out.push(char);
+        } else {
+            for unit in char.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+/// What became of a request; logged when it is over, however it ends.
+pub(crate) struct Outcome {
+    dialect: &'static str,
+    op: &'static str,
+    model: Option<Arc<str>>,
+    id: Arc<str>,
+    started: Instant,
+    end: &'static str,
+}
+
+impl Outcome {
+    pub(crate) fn of(dialect: &'static dyn Dialect, call: &Call) -> Self {
+        Self {
+            dialect: dialect.name(),
+            op: call.op.kind().name(),
+            model: call.model.clone(),
+            id: call.id.clone(),
+            started: Instant::now(),
+            end: "cancelled by the client",
+        }
+    }
+
+    pub(crate) fn finished(&mut self) {
+        self.end = "ok";
+    }
+
+    pub(crate) fn failed(&mut self, error: &Error) {
+        self.end = error.kind().as_str();
+        tracing::debug!(id = &*self.id, %error, "request failed");
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        tracing::info!(
+            id = &*self.id,
+            dialect = self.dialect,
+            op = self.op,
+            model = self.model.as_deref(),
+            outcome = self.end,
+            elapsed_ms = self.started.elapsed().as_secs_f64() * 1e3,
+            "request"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_text_is_ascii_and_still_json() {
+        let json = json!({"a": "naïve 🦀\u{7}"}).to_string();
+        let text = header_text(&json);
+        assert!(HeaderValue::from_str(&text).is_ok());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["a"], "naïve 🦀\u{7}");
+    }
+
+    #[test]
+    fn a_long_ledger_keeps_its_latest_attempts() {
+        let attempt = |n: usize| Attempt {
+            route: Route::in_process(format!("server-{n}")),
+            started: Instant::now(),
+            elapsed: Duration::ZERO,
+            error: Some(Error::new(ErrorKind::Server, "x".repeat(1000))),
+        };
+        let mut headers = http::HeaderMap::new();
+        put_ledger(&(0..9).map(attempt).collect::<Vec<_>>(), &mut headers);
+        let text = headers["longshore-ledger"].to_str().unwrap();
+        assert!(text.len() <= LEDGER_BYTES && text.contains("server-8") && !text.contains("server-1"), "{text}");
+    }
+}
