@@ -4,9 +4,11 @@
 //! reply's frames, and the other way round. To add one: a file in this folder that implements [`Dialect`], a line in
 //! [`DIALECTS`], a folder of fixtures. The conformance tests, the gateway and the simulator find it in the table.
 
+mod fields;
 mod forward;
 mod http_error;
 mod model_id;
+mod native;
 mod openai;
 
 use std::{fmt, time::Instant};
@@ -119,7 +121,7 @@ pub trait ReplyEncoder: Send {
 }
 
 /// Every dialect. Of several that a server understands, the earlier one is preferred.
-pub static DIALECTS: &[&dyn Dialect] = &[&openai::OpenAi];
+pub static DIALECTS: &[&dyn Dialect] = &[&native::Native, &openai::OpenAi];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::{
     Call, Error, Op,
-    call::{Chat, Completion, Embedding, Overflow, Prompt, Sampling},
+    call::{Chat, Completion, Embedding, Overflow, Sampling},
+    dialect::fields::{Fields, put_sampling, written_prompt},
 };
 
 pub(super) fn chat_body(call: &Call, chat: &Chat) -> Result<Bytes, Error> {
@@ -42,14 +42,13 @@ pub(super) fn embedding_body(call: &Call, embedding: &Embedding) -> Result<Bytes
 
 pub(super) fn read_chat(body: &[u8]) -> Result<Call, Error> {
     let mut fields = Fields::read(body)?;
-    let messages: Option<Vec<_>> = fields.take("messages")?;
-    let messages = messages.ok_or_else(|| Error::invalid("`messages` is required"))?;
+    let messages: Vec<_> = fields.required("messages")?;
     if messages.is_empty() {
         return Err(Error::invalid("`messages` must not be empty"));
     }
     let model = fields.take("model")?;
-    let sampling = fields.take_sampling()?;
-    let (stream, include_usage) = fields.take_streaming()?;
+    let sampling = take_sampling(&mut fields)?;
+    let (stream, include_usage) = take_streaming(&mut fields)?;
     let overflow = match fields.0.get("truncation").and_then(Value::as_str) {
         Some("auto") => {
             fields.0.shift_remove("truncation");
@@ -64,8 +63,8 @@ pub(super) fn read_completion(body: &[u8]) -> Result<Call, Error> {
     let mut fields = Fields::read(body)?;
     let prompt = fields.take_prompt("prompt")?;
     let model = fields.take("model")?;
-    let sampling = fields.take_sampling()?;
-    let (stream, include_usage) = fields.take_streaming()?;
+    let sampling = take_sampling(&mut fields)?;
+    let (stream, include_usage) = take_streaming(&mut fields)?;
     Ok(call(model, Op::Complete(Completion { prompt, sampling, stream, include_usage, extra: fields.0 })))
 }
 
@@ -109,21 +108,6 @@ fn unwritable(error: serde_json::Error) -> Error {
     Error::invalid("write the request as JSON").caused_by(error)
 }
 
-fn put_sampling(sampling: &Sampling, body: &mut Map<String, Value>) {
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.into(), value);
-        }
-    };
-    put("temperature", sampling.temperature.map(Value::from));
-    put("top_p", sampling.top_p.map(Value::from));
-    put("top_k", sampling.top_k.map(Value::from));
-    put("seed", sampling.seed.map(Value::from));
-    put("max_tokens", sampling.max_tokens.map(Value::from));
-    put("stop", (!sampling.stop.is_empty()).then(|| sampling.stop.clone().into()));
-    put("ignore_eos", sampling.ignore_eos.map(Value::from));
-}
-
 fn put_streaming(stream: bool, include_usage: bool, body: &mut Map<String, Value>) {
     if stream {
         body.insert("stream".into(), true.into());
@@ -134,91 +118,22 @@ fn put_streaming(stream: bool, include_usage: bool, body: &mut Map<String, Value
     }
 }
 
-fn written_prompt(prompt: &Prompt) -> Value {
-    match prompt {
-        Prompt::Text(texts) if texts.len() == 1 => texts[0].clone().into(),
-        Prompt::Text(texts) => texts.clone().into(),
-        Prompt::Tokens(lists) if lists.len() == 1 => lists[0].clone().into(),
-        Prompt::Tokens(lists) => lists.clone().into(),
-    }
-}
-
 // === reading ===
 
-/// The fields of a request's body that nobody has taken yet.
-struct Fields(Map<String, Value>);
+/// The newer name, which OpenAI's own reasoning models insist on, wins.
+fn take_sampling(fields: &mut Fields) -> Result<Sampling, Error> {
+    let max_tokens = fields.take("max_completion_tokens")?;
+    let sampling = fields.take_sampling()?;
+    Ok(Sampling { max_tokens: max_tokens.or(sampling.max_tokens), ..sampling })
+}
 
-impl Fields {
-    fn read(body: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(body)
-            .map(Self)
-            .map_err(|e| Error::invalid(format!("the body is not a JSON object: {e}")))
+/// Whether to stream, and whether token counts are wanted at the end of it.
+fn take_streaming(fields: &mut Fields) -> Result<(bool, bool), Error> {
+    let stream = fields.take("stream")?.unwrap_or(false);
+    let mut options: Map<String, Value> = fields.take("stream_options")?.unwrap_or_default();
+    let include_usage = options.shift_remove("include_usage") == Some(Value::Bool(true));
+    if !options.is_empty() {
+        fields.0.insert("stream_options".into(), options.into());
     }
-
-    /// The field, `None` where it is absent or null.
-    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Error> {
-        match self.0.shift_remove(name) {
-            None => Ok(None),
-            Some(value) => {
-                serde_json::from_value(value).map_err(|e| Error::invalid(format!("`{name}` cannot be read: {e}")))
-            }
-        }
-    }
-
-    fn take_sampling(&mut self) -> Result<Sampling, Error> {
-        // The newer name, which OpenAI's own reasoning models insist on, wins.
-        let max_tokens = self.take("max_tokens")?;
-        let max_tokens = self.take("max_completion_tokens")?.or(max_tokens);
-        let sampling = Sampling {
-            temperature: self.take("temperature")?,
-            top_p: self.take("top_p")?,
-            top_k: self.take("top_k")?,
-            seed: self.take("seed")?,
-            max_tokens,
-            stop: match self.take("stop")? {
-                None => Vec::new(),
-                Some(Value::String(text)) => vec![text],
-                Some(list) => serde_json::from_value(list)
-                    .map_err(|e| Error::invalid(format!("`stop` is neither a text nor a list of texts: {e}")))?,
-            },
-            ignore_eos: self.take("ignore_eos")?,
-        };
-        for (name, value, range) in
-            [("temperature", sampling.temperature, 0.0..=100.0), ("top_p", sampling.top_p, 0.0..=1.0)]
-        {
-            if value.is_some_and(|value| !range.contains(&value)) {
-                return Err(Error::invalid(format!("`{name}` must be between {} and {}", range.start(), range.end())));
-            }
-        }
-        Ok(sampling)
-    }
-
-    /// Whether to stream, and whether token counts are wanted at the end of it.
-    fn take_streaming(&mut self) -> Result<(bool, bool), Error> {
-        let stream = self.take("stream")?.unwrap_or(false);
-        let mut options: Map<String, Value> = self.take("stream_options")?.unwrap_or_default();
-        let include_usage = options.shift_remove("include_usage") == Some(Value::Bool(true));
-        if !options.is_empty() {
-            self.0.insert("stream_options".into(), options.into());
-        }
-        Ok((stream, include_usage))
-    }
-
-    /// A text, a list of texts, the tokens of a text, or a list of those.
-    fn take_prompt(&mut self, name: &str) -> Result<Prompt, Error> {
-        let wrong = || Error::invalid(format!("`{name}` must be a text, a list of texts, or lists of token ids"));
-        match self.take(name)? {
-            None => Err(Error::invalid(format!("`{name}` is required"))),
-            Some(Value::String(text)) => Ok(Prompt::Text(vec![text])),
-            Some(Value::Array(items)) if items.is_empty() => Err(Error::invalid(format!("`{name}` must not be empty"))),
-            Some(Value::Array(items)) => match &items[0] {
-                Value::String(_) => serde_json::from_value(items.into()).map(Prompt::Text).map_err(|_| wrong()),
-                Value::Number(_) => {
-                    serde_json::from_value(items.into()).map(|list| Prompt::Tokens(vec![list])).map_err(|_| wrong())
-                }
-                _ => serde_json::from_value(items.into()).map(Prompt::Tokens).map_err(|_| wrong()),
-            },
-            Some(_) => Err(wrong()),
-        }
-    }
+    Ok((stream, include_usage))
 }
