@@ -47,6 +47,11 @@ fn numbered(segments: &[String]) -> Vec<(usize, String)> {
 }
 
 fn set(root: &mut Node, kind: &Kind, segments: &[String], value: &str, place: Place) -> Option<Problem> {
+    if let Some((path, excess)) = overreach(kind, segments) {
+        let hint = format!("did you mean {}?", spelling(&path, &place.origin));
+        let message = format!("has no setting {} inside it", quoted(excess));
+        return Some(problem(place, path, message, Some(hint)));
+    }
     let mut node = root;
     let mut kind = kind.inner().clone();
     let mut path = String::new();
@@ -73,22 +78,46 @@ fn set(root: &mut Node, kind: &Kind, segments: &[String], value: &str, place: Pl
                 path = super::item(&path, index);
                 (self::item(items, index, segment, &place), item.inner().clone())
             }
-            _ => {
-                let hint = format!("did you mean {}?", spelling(&path, &place.origin));
-                let message = format!("has no setting {} inside it", quoted(segment));
-                return Some(problem(place, path, message, Some(hint)));
-            }
+            _ => return None,
         };
         (node, kind) = (child, child_kind);
     }
-    if let (Origin::Env { variable }, Origin::Env { variable: earlier }) = (&place.origin, &node.place.origin)
-        && matches!(node.data, Data::Text { .. })
-    {
-        let message = format!("set twice: also by {earlier}");
-        let hint = Some(format!("unset {variable} or {earlier}"));
-        return Some(problem(place, path, message, hint));
+    if let Some((message, hint)) = set_twice(node, &place) {
+        return Some(problem(place, path, message, Some(hint)));
     }
     *node = Node::text(value.to_owned(), place);
+    None
+}
+
+/// Two variables that differ in case only, or that call one server by its index and by its name.
+fn set_twice(node: &Node, place: &Place) -> Option<(String, String)> {
+    let Data::Text { .. } = node.data else { return None };
+    match (&place.origin, &node.place.origin) {
+        (Origin::Env { variable }, Origin::Env { variable: earlier }) => {
+            Some((format!("set twice: also by {earlier}"), format!("unset {variable} or {earlier}")))
+        }
+        _ => None,
+    }
+}
+
+/// The single value that a path goes into, and the segment that goes too far.
+fn overreach<'a>(kind: &Kind, segments: &'a [String]) -> Option<(String, &'a str)> {
+    let mut kind = kind.inner().clone();
+    let mut path = String::new();
+    for segment in segments {
+        kind = match kind {
+            Kind::Section(section) => {
+                let field = section.fields.into_iter().find(|field| field.name.eq_ignore_ascii_case(segment))?;
+                path = super::join(&path, field.name);
+                field.kind.inner().clone()
+            }
+            Kind::List(item) => {
+                path = super::join(&path, segment);
+                item.inner().clone()
+            }
+            _ => return Some((path, segment)),
+        };
+    }
     None
 }
 

@@ -51,7 +51,7 @@ choices! {
 }
 
 section! {
-    /// What is written about the work, and how. Secrets, prompts and answers are never logged.
+    /// What is written about the work, and how.
     pub struct Logging {
         /// How much is written.
         level: LogLevel = LogLevel::Info;

@@ -135,7 +135,7 @@ name!(
     ServerName,
     "name",
     "a name of 1 to 64 letters, digits, \"-\" and \"_\" that begins with a letter and has no \"__\"",
-    "^(?!.*__)[A-Za-z][A-Za-z0-9_-]{0,63}$"
+    "^[A-Za-z](_?[A-Za-z0-9-])*_?$"
 );
 name!(
     VariableName,
