@@ -1,0 +1,274 @@
+//! The command line: what can be written there, and nothing of what it does.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueHint, builder::NonEmptyStringValueParser};
+use clap_complete::Shell;
+
+/// What follows the list of options in `--help`.
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 anything without a code of its own; 2 usage; 3 configuration; 4 no server answered; 5 unknown
+model; 6 the answer was interrupted; 130 cancelled.
+
+Try: longshore chat -m \"What is streaming?\"";
+
+/// Chat and infer with the models of your servers, over REST and gRPC; with a tiny model built in.
+///
+/// Without a command, Longshore serves: it listens on 127.0.0.1:8400 and answers OpenAI and Triton clients.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, after_help = AFTER_HELP, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do; serving, if nothing else.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Read this configuration file, and no other.
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Ask only the server of this name.
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server: Option<String>,
+    /// Set any setting, such as inference.timeout=30s; stronger than file and environment.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Tell more on standard error; twice for debugging.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// No colours; the variable NO_COLOR does the same.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Talk with a model: interactively, or one question with -m or from standard input.
+    Chat(Chat),
+    /// Send tensors to a model, get tensors back.
+    Infer(Infer),
+    /// Turn texts into vectors.
+    Embed(Embed),
+    /// List the models of every server.
+    Models(Models),
+    /// Make a model ready, with progress.
+    Load(ModelName),
+    /// Let a model finish its work and free its memory.
+    Unload(ModelName),
+    /// Show how each server does, by each protocol.
+    Servers,
+    /// Answer OpenAI, Triton and gRPC clients on one port.
+    Serve(Serve),
+    /// Check, show or begin a configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// `chat`.
+#[derive(Args, Debug)]
+pub(crate) struct Chat {
+    /// The model; without it the configured one, or the first that is ready.
+    pub(crate) model: Option<String>,
+    /// Ask this one question and end.
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Give the whole answer at once.
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// What the model shall be.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// How to choose words.
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+}
+
+/// How a model chooses words, and when it stops.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Sampling")]
+pub(crate) struct Sampling {
+    /// How freely the model chooses words; 0 always takes the likeliest.
+    #[arg(long, value_name = "NUMBER", value_parser = not_negative, allow_negative_numbers = true)]
+    pub(crate) temperature: Option<f64>,
+    /// The share of likely words to choose from, 0 to 1.
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    pub(crate) top_p: Option<f64>,
+    /// How many likely words to choose from.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) top_k: Option<u32>,
+    /// The most tokens to generate.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
+    /// Make the choice repeatable.
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub(crate) seed: Option<i64>,
+    /// Stop before this text; may be given several times.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) stop: Vec<String>,
+}
+
+/// `infer`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A datatype that is not written is the one that the model declares; where it declares none, JSON texts become BYTES,
+whole numbers INT64, other numbers FP32, truth values BOOL. The shape is that of the nested lists.
+
+Examples:
+  longshore infer affine -i 'x=[[1, 2], [3, 4]]'
+  longshore infer affine -i x=@x.npy -o y=@y.npy
+  longshore infer built-in -i 'text_input=\"What is streaming?\"' --param max_tokens=20")]
+pub(crate) struct Infer {
+    /// The model.
+    pub(crate) model: String,
+    /// An input: NAME=@FILE.npy, NAME=JSON or NAME:DATATYPE=JSON.
+    #[arg(short, long = "input", value_name = "NAME=VALUE", required = true)]
+    pub(crate) inputs: Vec<String>,
+    /// An output that is wanted, and the file to write it to; all are printed if none is named.
+    #[arg(short, long = "output", value_name = "NAME[=@FILE.npy]")]
+    pub(crate) outputs: Vec<String>,
+    /// An option of the request; the value is JSON, or else text.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// The model may answer several times; each answer is printed as it comes.
+    #[arg(long)]
+    pub(crate) stream: bool,
+    /// The model's version; without it, the server chooses.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) model_version: Option<String>,
+}
+
+/// `embed`.
+#[derive(Args, Debug)]
+pub(crate) struct Embed {
+    /// The model; without it the configured one, or the first that is ready.
+    pub(crate) model: Option<String>,
+    /// The texts; without any, each line of standard input is one.
+    #[arg(value_name = "TEXT")]
+    pub(crate) texts: Vec<String>,
+    /// A text, where naming the model is not wanted; may be given several times.
+    #[arg(short, long = "input", value_name = "TEXT")]
+    pub(crate) inputs: Vec<String>,
+    /// Shorten the vectors to this many numbers, where the model can.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) dimensions: Option<u32>,
+}
+
+/// `models`.
+#[derive(Args, Debug)]
+pub(crate) struct Models {
+    /// Only those that can answer at once.
+    #[arg(long)]
+    pub(crate) ready: bool,
+}
+
+/// `load` and `unload`.
+#[derive(Args, Debug)]
+pub(crate) struct ModelName {
+    /// The model.
+    pub(crate) model: String,
+    /// An option for the server; the value is JSON, or else text.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+}
+
+/// `serve`.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say whether the configuration is sound, or everything that is wrong with it.
+    Check,
+    /// Print the settings in effect.
+    Show {
+        /// With where each comes from.
+        #[arg(long)]
+        origins: bool,
+    },
+    /// Write a commented configuration to begin with.
+    Init {
+        /// Where to.
+        #[arg(default_value = longshore_config::FILE_NAME, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Write over a file that exists.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
+    /// Show where configuration and history are looked for.
+    Paths,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".into()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|&number: &f64| number.is_finite() && number >= 0.0).ok_or("a number, 0 or more".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|number| (0.0..=1.0).contains(number)).ok_or("a number from 0 to 1".into())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let number = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    number.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8400".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_are_understood_or_refused() {
+        let check = |line: &str, ok: bool| {
+            let parsed = Cli::try_parse_from(line.split_whitespace());
+            assert_eq!(parsed.is_ok(), ok, "{line}: {parsed:?}");
+        };
+        check("longshore", true);
+        check("longshore --json", true);
+        check("longshore chat m -m hi --temperature 0 --seed -1 --stop a --stop b --json --config x.yaml", true);
+        check("longshore chat --temperature -1", false);
+        check("longshore chat --top-p 1.5", false);
+        check("longshore chat --max-tokens 0", false);
+        check("longshore infer m", false);
+        check("longshore infer m -i x=1 -o y --param a=b", true);
+        check("longshore infer m -i x=1 --param a", false);
+        check("longshore serve --listen localhost:0", true);
+        check("longshore serve --listen 8400", false);
+        check("longshore models --set inference.model=x -vv", true);
+        check("longshore load", false);
+    }
+}

@@ -1,0 +1,69 @@
+//! `longshore load` and `longshore unload`: a model's way to ready and back, with progress.
+
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use longshore_core::{Answer, Backend, EventKind, ModelState, Op, model::Progress};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::ModelName,
+    context::Context,
+    exit::Failure,
+    report,
+    terminal::{Style, progress::LoadProgress},
+};
+
+use super::infer::parameters;
+
+/// Makes a model ready.
+pub(crate) async fn load(arguments: &ModelName, context: &mut Context) -> Result<(), Failure> {
+    let op = Op::Load { parameters: parameters(&arguments.params) };
+    follow(op, &arguments.model, "load", ModelState::Ready, context).await
+}
+
+/// Gives a model's memory back.
+pub(crate) async fn unload(arguments: &ModelName, context: &mut Context) -> Result<(), Failure> {
+    let op = Op::Unload { parameters: parameters(&arguments.params) };
+    follow(op, &arguments.model, "unload", ModelState::Unloaded, context).await
+}
+
+/// Shows progress until the model is in `goal`; servers that tell no state are there when they say they are done.
+async fn follow(op: Op, model: &str, verb: &str, goal: ModelState, context: &mut Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let failed = |error| Failure::call(format!("{verb} `{model}`"), error);
+    let call = context.call_without_limit(op, Some(model));
+    let reply = context.backend.call(call).await.map_err(failed)?;
+    let mut answer = Answer { route: Some(reply.route), ledger: reply.ledger, ..Answer::default() };
+    let mut progress = LoadProgress::new(context.out.manner);
+    let mut events = reply.events;
+    let mut last: Option<Progress> = None;
+    while let Some(event) = events.next().await {
+        let event = event.map_err(failed)?;
+        if let EventKind::Progress(step) = &event.kind {
+            progress.show(step, &mut context.out);
+            last = Some(step.clone());
+        }
+        answer.add(event);
+    }
+    progress.finish();
+    let state = last.map_or(goal, |step| step.state);
+    if let ModelState::Failed(reason) = &state {
+        return Err(Failure::Other(format!("{verb} `{model}`: {reason}")));
+    }
+    tell(&answer, model, &state, started, context)
+}
+
+fn tell(answer: &Answer, model: &str, state: &ModelState, started: Instant, context: &mut Context) -> Result<(), Failure> {
+    let out = &mut context.out;
+    if out.manner.json {
+        let mut map = report::head(answer, Some(model));
+        map.insert("state".into(), state.as_str().into());
+        map.insert("timing".into(), json!({ "total_ms": report::milliseconds(started.elapsed()) }));
+        map.insert("attempts".into(), json!(answer.ledger));
+        return out.json(&Value::Object(map));
+    }
+    let server = answer.route.as_ref().map_or("", |route| &*route.server);
+    let seconds = started.elapsed().as_secs_f64();
+    out.styled(Style::Green, &format!("{model} on {server}: {} after {seconds:.1} s", state.as_str()))
+}

@@ -1,0 +1,138 @@
+//! The wiring: finds and reads the configuration, and builds the backend that commands talk to.
+//!
+//! Only this module reads the environment. It prints nothing.
+
+mod backend;
+mod log;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use directories::BaseDirs;
+use longshore_config::{Candidate, Config, Loaded, Search, Sources};
+use longshore_core::{Answer, Backend, Call, Error, Op};
+
+use crate::{cli::Global, exit::Failure, terminal::Out};
+
+pub(crate) use log::begin as begin_log;
+
+/// What a command that asks models works with.
+pub(crate) struct Context {
+    /// Where to speak.
+    pub(crate) out: Out,
+    /// The settings.
+    pub(crate) loaded: Loaded,
+    /// What answers: every server that is configured, and the engine.
+    pub(crate) backend: Arc<dyn Backend>,
+    /// Only this server may answer.
+    pub(crate) server: Option<String>,
+    /// How much a person wants to be told.
+    pub(crate) verbose: u8,
+}
+
+impl Context {
+    /// Builds the backend for a configuration. Nothing is connected or loaded yet.
+    pub(crate) fn open(global: &Global, loaded: Loaded, out: Out, preload: bool) -> Result<Self, Failure> {
+        let backend = backend::open(&loaded.config, preload)?;
+        if let Some(name) = &global.server {
+            backend::check_server(&loaded.config, name)?;
+        }
+        Ok(Self { out, loaded, backend, server: global.server.clone(), verbose: global.verbose })
+    }
+
+    /// A call for `model`, or for the configured one, within the limits of flags and configuration.
+    pub(crate) fn call(&self, op: Op, model: Option<&str>) -> Call {
+        let limit = self.loaded.config.inference.timeout;
+        let mut call = self.call_without_limit(op, model.or(self.loaded.config.inference.model.as_deref()));
+        call.deadline = Instant::now().checked_add(limit);
+        call
+    }
+
+    /// As [`Context::call`], for what takes as long as it takes, and for exactly this model or none.
+    pub(crate) fn call_without_limit(&self, op: Op, model: Option<&str>) -> Call {
+        let mut call = Call::new(op);
+        call.model = model.map(Into::into);
+        call.server = self.server.as_deref().map(Into::into);
+        call
+    }
+
+    /// The whole answer.
+    pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Error> {
+        self.backend.call(call).await?.collect().await
+    }
+}
+
+/// A configuration, and where it was found.
+pub(crate) struct Found {
+    /// The settings.
+    pub(crate) loaded: Loaded,
+    /// The file they were read from.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Reads the configuration: file, environment, flags. `flags` are settings of a command's own flags, as setting, value
+/// and flag.
+pub(crate) fn load(global: &Global, flags: &[(&str, String, &str)]) -> Result<Found, Failure> {
+    let mut sources = Sources::new().environment(variables());
+    if let Some(home) = home() {
+        sources = sources.home(home);
+    }
+    let mut file = None;
+    for candidate in candidates(global) {
+        if !candidate.required && !candidate.path.is_file() {
+            continue;
+        }
+        sources = sources.read_file(&candidate.path).map_err(|error| {
+            Failure::Configuration(format!("{} (named by {}): {error}", candidate.path.display(), candidate.reason))
+        })?;
+        file = Some(candidate.path);
+        break;
+    }
+    for (key, value) in &global.set {
+        sources = sources.flag(key, value, format!("--set {key}"));
+    }
+    for (key, value, flag) in flags {
+        sources = sources.flag(*key, value, *flag);
+    }
+    Ok(Found { loaded: Config::load(sources)?, file })
+}
+
+/// The places where a configuration may be, strongest first.
+pub(crate) fn candidates(global: &Global) -> Vec<Candidate> {
+    let variable = variable("LONGSHORE_CONFIG");
+    let folders = BaseDirs::new();
+    Search {
+        flag: global.config.as_deref(),
+        variable: variable.as_deref(),
+        // Paths in messages stay as short as a person would write them.
+        working_directory: Path::new(""),
+        config_directory: folders.as_ref().map(BaseDirs::config_dir),
+    }
+    .candidates()
+}
+
+/// The file of earlier questions; `None` where there is no home.
+pub(crate) fn history_file() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.data_dir().join("longshore").join("history"))
+}
+
+/// Whether `NO_COLOR` asks for plain text.
+pub(crate) fn no_color() -> bool {
+    variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// A variable of the environment; `None` also if it is no text.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn home() -> Option<PathBuf> {
+    BaseDirs::new().map(|folders| folders.home_dir().to_owned())
+}

@@ -1,0 +1,91 @@
+//! How a load comes along: [`LoadProgress`], a bar where a person looks, lines where a log is kept, silence for programs.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use longshore_core::{ModelState, model::Progress};
+
+use super::{Manner, Out, sanitise::sanitise_line, table::bytes};
+
+/// Shows the progress of one load or unload on standard error.
+pub(crate) struct LoadProgress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    last: Option<&'static str>,
+}
+
+impl LoadProgress {
+    /// Nothing is shown before the first progress.
+    pub(crate) fn new(manner: Manner) -> Self {
+        let bar = (manner.error_is_terminal && !manner.json).then(|| {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(ProgressStyle::default_spinner())
+        });
+        Self { bar, quiet: manner.json, last: None }
+    }
+
+    /// Shows where it stands.
+    pub(crate) fn show(&mut self, progress: &Progress, out: &mut Out) {
+        let state = progress.state.as_str();
+        match &self.bar {
+            Some(bar) => update(bar, progress),
+            None if self.quiet || self.last == Some(state) => {}
+            None => out.note(&line(progress)),
+        }
+        self.last = Some(state);
+    }
+
+    /// Takes the bar away; what is left on the screen is the command's own last word.
+    pub(crate) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn update(bar: &ProgressBar, progress: &Progress) {
+    bar.set_prefix(sanitise_line(&progress.model));
+    bar.set_message(progress.state.as_str());
+    let template = match progress.total_bytes {
+        Some(total) => {
+            bar.set_length(total);
+            "{prefix} {msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}"
+        }
+        None => "{spinner} {prefix} {msg} {elapsed}",
+    };
+    // A template that does not parse is our mistake, and a load must not fail for it.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    match progress.done_bytes {
+        Some(done) => bar.set_position(done),
+        None => bar.tick(),
+    }
+}
+
+/// `built-in: loading 0.5 MiB of 1.0 MiB`.
+pub(crate) fn line(progress: &Progress) -> String {
+    let mut text = format!("{}: {}", progress.model, progress.state.as_str());
+    match (&progress.state, progress.done_bytes, progress.total_bytes) {
+        (ModelState::Failed(reason), ..) => text = format!("{text}: {reason}"),
+        (ModelState::Loading, Some(done), Some(total)) => text = format!("{text} {} of {}", bytes(done), bytes(total)),
+        (ModelState::Loading, Some(done), None) => text = format!("{text} {}", bytes(done)),
+        _ => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_tell_state_and_bytes() {
+        let progress = |state, done, total| Progress { model: "m".into(), state, done_bytes: done, total_bytes: total };
+        for (given, expected) in [
+            (progress(ModelState::Loading, Some(512), Some(2048)), "m: loading 512 B of 2.0 KiB"),
+            (progress(ModelState::Loading, None, None), "m: loading"),
+            (progress(ModelState::Ready, Some(2048), Some(2048)), "m: ready"),
+            (progress(ModelState::Failed("no memory".into()), None, None), "m: failed: no memory"),
+        ] {
+            assert_eq!(line(&given), expected);
+        }
+    }
+}
