@@ -6,9 +6,12 @@
 
 mod fields;
 mod forward;
+mod grpc_status;
 mod http_error;
 mod model_id;
 mod native;
+mod oip;
+mod oip_rest;
 mod openai;
 
 use std::{fmt, time::Instant};
@@ -121,7 +124,7 @@ pub trait ReplyEncoder: Send {
 }
 
 /// Every dialect. Of several that a server understands, the earlier one is preferred.
-pub static DIALECTS: &[&dyn Dialect] = &[&native::Native, &openai::OpenAi];
+pub static DIALECTS: &[&dyn Dialect] = &[&native::Native, &openai::OpenAi, &oip_rest::OipRest];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
