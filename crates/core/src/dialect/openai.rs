@@ -1,14 +1,14 @@
 //! OpenAI's REST API, as the whole family speaks it: llama-server, vLLM, LM Studio, Ollama's `/v1`, and OpenAI itself.
 //!
 //! Chat completions, completions, embeddings and the list of models; unary and as server-sent events. Fields that the
-//! vocabulary does not know (tools, response formats, …) pass through untouched. Not here: the servers' own lifecycle
-//! routes.
+//! vocabulary does not know (tools, response formats, …) pass through untouched.
 //!
 //! Source: OpenAI API reference; differences of llama-server and vLLM from recorded exchanges.
 
 mod decode;
 mod encode;
 mod error;
+mod lifecycle;
 mod models;
 mod request;
 
@@ -56,11 +56,14 @@ impl Dialect for OpenAi {
         Protocol::Rest
     }
 
-    fn supports(&self, _: &ServerInfo) -> Capabilities {
+    fn supports(&self, peer: &ServerInfo) -> Capabilities {
+        if peer.extensions.iter().any(|extension| extension == lifecycle::ROUTER) {
+            return SUPPORTED.union(Capabilities::of(&[OpKind::Load, OpKind::Unload]));
+        }
         SUPPORTED
     }
 
-    fn encode_call(&self, call: &Call, _: &ServerInfo) -> Result<http::Request<Bytes>, Error> {
+    fn encode_call(&self, call: &Call, peer: &ServerInfo) -> Result<http::Request<Bytes>, Error> {
         let (path, body) = match &*call.op {
             Op::Chat(chat) => (CHAT.to_owned(), Some(request::chat_body(call, chat)?)),
             Op::Complete(completion) => (COMPLETIONS.to_owned(), Some(request::completion_body(call, completion)?)),
@@ -69,6 +72,12 @@ impl Dialect for OpenAi {
             Op::ListModels { .. } | Op::ServerInfo => (MODELS.to_owned(), None),
             Op::Describe { version: None } => (format!("{MODELS}/{}", to_path_segment(call.model_name())), None),
             Op::Health(HealthScope::Ready | HealthScope::Live) => (HEALTH.to_owned(), None),
+            Op::Load { .. } if self.supports(peer).contains(OpKind::Load) => {
+                (lifecycle::LOAD.to_owned(), Some(lifecycle::body(call)))
+            }
+            Op::Unload { .. } if self.supports(peer).contains(OpKind::Unload) => {
+                (lifecycle::UNLOAD.to_owned(), Some(lifecycle::body(call)))
+            }
             other => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,

@@ -8,7 +8,7 @@ use http::{HeaderMap, header::CONTENT_TYPE, response};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{NAME, error, models};
+use super::{NAME, error, lifecycle, models};
 use crate::{
     Call, Error, ErrorKind, Event, EventKind, Finish, Framing, Op, ReplyDecoder, Usage, capability::OpKind,
     dialect::http_error::excerpt, event::Raw, model::HealthReport,
@@ -19,7 +19,8 @@ pub(super) fn decoder(call: &Call, head: &response::Parts, framing: Framing) -> 
     if framing == Framing::Sse && matches!(*call.op, Op::Chat(_) | Op::Complete(_)) {
         Box::new(StreamDecoder { head, finish: None, started: false, ended: false })
     } else {
-        Box::new(WholeDecoder { op: call.op.kind(), head, ended: false })
+        let model = call.model.clone().unwrap_or_default();
+        Box::new(WholeDecoder { op: call.op.kind(), model, head, ended: false })
     }
 }
 
@@ -179,16 +180,24 @@ fn emit_usage(usage: Option<UsageObject>, emitter: &mut Emitter<'_>) {
 
 struct WholeDecoder {
     op: OpKind,
+    model: Arc<str>,
     head: response::Parts,
     ended: bool,
 }
 
 impl ReplyDecoder for WholeDecoder {
     fn frame(&mut self, at: Instant, frame: Bytes, events: &mut Vec<Event>) -> Result<(), Error> {
-        if !self.head.status.is_success() {
-            return Err(error::of_reply(&self.head, &frame));
-        }
+        let refused = if self.head.status.is_success() { Ok(()) } else { Err(error::of_reply(&self.head, &frame)) };
         let mut emitter = Emitter::new(at, frame.clone(), events);
+        if matches!(self.op, OpKind::Load | OpKind::Unload) {
+            let reply = refused.and_then(|()| self.json(&frame).map(drop));
+            let (kind, finish) = lifecycle::outcome(self.op, &self.model, reply)?;
+            self.ended = true;
+            emitter.emit(kind);
+            emitter.emit(EventKind::Done(finish));
+            return Ok(());
+        }
+        refused?;
         let finish = match self.op {
             OpKind::Chat | OpKind::Complete => self.answer(&frame, &mut emitter)?,
             OpKind::Embed => self.embeddings(&frame, &mut emitter)?,
