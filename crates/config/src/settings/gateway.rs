@@ -16,9 +16,12 @@ section! {
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8400));
         /// Where the token is kept that clients must send as `Authorization: Bearer`. Without it, everyone on this machine may ask.
         token: Option<Credential> = None, example "{ env: GATEWAY_TOKEN }";
+        /// Names by which clients call this machine, beside `localhost` and its addresses. A request for any other host is
+        /// refused: a web page can point its own name here.
+        hosts: Vec<String> = Vec::new(), example "[desk.example]";
         /// The largest request body.
         max_request: ByteSize = ByteSize::mib(64), in ByteSize::kib(1)..=ByteSize::gib(64);
-        /// Requests worked on at once; more are refused with 503.
+        /// Requests worked on at once; more are refused with 429 and `Retry-After`.
         max_concurrent: u32 = 1024, in 1..=100_000;
         /// The largest head of a request: its line and all its headers.
         max_header: ByteSize = ByteSize::kib(64), in ByteSize::kib(8)..=ByteSize::mib(1);
