@@ -39,6 +39,7 @@ def longshore(tmp_path_factory) -> Longshore:
 def server(tmp_path_factory):
     """One `longshore serve` with the built-in model. Tests that load or unload take `fresh_server`."""
     running = Longshore(tmp_path_factory.mktemp("serve")).serve("--json")
+    _wait_for_model(running)
     yield running
     running.process.stop()
 
@@ -46,8 +47,14 @@ def server(tmp_path_factory):
 @pytest.fixture
 def fresh_server(tmp_path):
     running = Longshore(tmp_path / "serve").serve()
+    _wait_for_model(running)
     yield running
     running.process.stop()
+
+
+def _wait_for_model(server: Server) -> None:
+    """The port is open before the built-in model is loaded."""
+    server.process.ready(lambda: _answers(f"{server.url}/v2/models/{MODEL}/ready"), f"{MODEL} being ready")
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,8 @@ def test_load_and_unload(fresh_server):
 
 @pytest.mark.parametrize("path", ["/models/load", "/models/unload", "/infer"])
 def test_unknown_model(api, path):
-    body = problem(api.post(path, json={"model": "no-such-model", "messages": [{"role": "user", "content": "hi"}]}), 404)
+    subject = {"prompt": "hi"} if path == "/infer" else {}
+    body = problem(api.post(path, json={"model": "no-such-model", **subject}), 404)
     assert "no-such-model" in body["detail"] and MODEL in body["detail"], body
 
 

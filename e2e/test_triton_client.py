@@ -15,7 +15,8 @@ from tritonclient.utils import InferenceServerException
 
 from conftest import MODEL
 
-QUESTION = "What is streaming?"
+# A beginning to continue: without `messages`, a text model completes and does not converse.
+PROMPT = "Streaming means"
 GREEDY = {"max_tokens": 24, "temperature": 0}
 SECONDS = 30
 
@@ -32,13 +33,13 @@ def rpc(server):
         yield made
 
 
-def rest_input(text=QUESTION, binary=False):
+def rest_input(text=PROMPT, binary=False):
     tensor = triton_http.InferInput("text_input", [1], "BYTES")
     tensor.set_data_from_numpy(np.array([text.encode()], dtype=np.object_), binary_data=binary)
     return tensor
 
 
-def rpc_input(text=QUESTION):
+def rpc_input(text=PROMPT):
     tensor = triton_grpc.InferInput("text_input", [1], "BYTES")
     tensor.set_data_from_numpy(np.array([text.encode()], dtype=np.object_))
     return tensor
@@ -53,7 +54,7 @@ def text_of(result) -> str:
 
 @pytest.fixture(scope="module")
 def answer(rpc):
-    """What the built-in model says to QUESTION, whichever way it is asked."""
+    """What the built-in model says after PROMPT, whichever way it is asked."""
     text = text_of(rpc.infer(MODEL, [rpc_input()], parameters=GREEDY))
     assert text
     return text
@@ -211,7 +212,7 @@ class Stream:
         self.client, self.replies = client, queue.Queue()
         client.start_stream(lambda result, error: self.replies.put((result, error)))
 
-    def ask(self, request_id, text=QUESTION, model=MODEL, **parameters):
+    def ask(self, request_id, text=PROMPT, model=MODEL, **parameters):
         self.client.async_stream_infer(
             model, [rpc_input(text)], request_id=request_id, enable_empty_final_response=True, parameters={**GREEDY, **parameters}
         )
