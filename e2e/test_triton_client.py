@@ -53,9 +53,9 @@ def text_of(result) -> str:
 
 
 @pytest.fixture(scope="module")
-def answer(rpc):
+def answer(rest):
     """What the built-in model says after PROMPT, whichever way it is asked."""
-    text = text_of(rpc.infer(MODEL, [rpc_input()], parameters=GREEDY))
+    text = text_of(rest.infer(MODEL, [rest_input()], parameters=GREEDY))
     assert text
     return text
 
