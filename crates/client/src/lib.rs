@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Calling model servers and not falling over: [`Fleet`] is the [`Backend`](longshore_core::Backend) that users hold.
+//!
+//! A fleet knows several servers, each with a REST or a gRPC address or both, and backends in this process. It finds
+//! out which dialects they speak and which models they have, sends a call to the one that should answer, and goes on
+//! to the next while nothing of an answer has come. Every reply and every error carries the ledger of all attempts.
+//!
+//! It does not read configuration files (see [`FleetConfig`]) and serves nothing.
+//!
+//! ```no_run
+//! use longshore_client::{Fleet, FleetConfig, ServerConfig};
+//! use longshore_core::{Backend, Call, Op, call::{Chat, Message}};
+//!
+//! # async fn example() -> Result<(), longshore_core::Error> {
+//! let config = FleetConfig {
+//!     servers: vec![ServerConfig { rest: Some("http://127.0.0.1:8080".into()), ..ServerConfig::new("desk") }],
+//!     ..FleetConfig::default()
+//! };
+//! let fleet = Fleet::builder(config).build()?;
+//! let chat = Chat { messages: vec![Message::new("user", "Hello")], ..Chat::default() };
+//! let answer = fleet.call(Call::new(Op::Chat(chat))).await?.collect().await?;
+//! assert!(!answer.text().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod attempts;
+mod builder;
+mod catalogue;
+mod check;
+mod config;
+mod detect;
+mod endpoint;
+mod fleet;
+mod member;
+mod plan;
+mod together;
+mod transport;
+
+pub use builder::FleetBuilder;
+pub use check::EndpointHealth;
+pub use config::{DialectChoice, FleetConfig, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls};
+pub use fleet::Fleet;

@@ -1,0 +1,227 @@
+//! What a fleet is made of: [`FleetConfig`] and its small parts. Plain values with defaults; what fits together is
+//! checked by [`FleetBuilder::build`](crate::FleetBuilder::build).
+
+use std::{borrow::Cow, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use longshore_core::{Dialect, Error, Protocol};
+
+/// A fleet's servers, and how they are called.
+#[derive(Clone, Debug, Default)]
+pub struct FleetConfig {
+    /// In order of preference, where nothing else decides.
+    pub servers: Vec<ServerConfig>,
+    /// The model of calls that name none.
+    pub default_model: Option<String>,
+    /// How long each phase of a call may take.
+    pub timeouts: Timeouts,
+    /// How often a call is tried.
+    pub retry: Retry,
+    /// Connections that are kept open.
+    pub pool: Pool,
+    /// How much of an answer is accepted.
+    pub limits: Limits,
+}
+
+/// One server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// What it is called in calls, replies and messages. Unique, upper and lower case being the same.
+    pub name: String,
+    /// Its REST address, `http` or `https`; may have a path that stands before every request's own.
+    pub rest: Option<String>,
+    /// Its gRPC address, `http` or `https`.
+    pub grpc: Option<String>,
+    /// What it speaks.
+    pub dialect: DialectChoice,
+    /// Sent as `Authorization: Bearer`, to this server's addresses only.
+    pub credential: Option<Secret>,
+    /// How `https` is verified.
+    pub tls: Tls,
+    /// Its share of the calls compared with others'. For balancing, which is not in effect yet.
+    pub weight: u32,
+    /// The protocol that is tried first; `None`: REST.
+    pub prefer: Option<Protocol>,
+}
+
+impl ServerConfig {
+    /// A server of this name, without an address so far.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            rest: None,
+            grpc: None,
+            dialect: DialectChoice::default(),
+            credential: None,
+            tls: Tls::default(),
+            weight: 1,
+            prefer: None,
+        }
+    }
+}
+
+/// What a server speaks.
+#[derive(Clone, Debug, Default)]
+pub enum DialectChoice {
+    /// Ask it.
+    #[default]
+    Auto,
+    /// These, the earlier one preferred. Each address uses those that its protocol carries.
+    Named(Vec<&'static dyn Dialect>),
+}
+
+/// A text that is shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Keeps `text` from being printed.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one header it goes into.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// How an `https` server is verified, and how this client shows who it is. Verification cannot be turned off.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// The authorities to trust, in place of the system's.
+    pub ca: Option<Pem>,
+    /// This client's certificate chain. Goes with `client_key`.
+    pub client_certificate: Option<Pem>,
+    /// The private key of `client_certificate`.
+    pub client_key: Option<Pem>,
+    /// The name that the server's certificate must have, where it is not the address's host.
+    pub server_name: Option<String>,
+}
+
+/// PEM text, here or in a file.
+#[derive(Clone)]
+pub enum Pem {
+    /// In a file, read when the fleet is built.
+    File(PathBuf),
+    /// Here.
+    Bytes(Vec<u8>),
+}
+
+impl Pem {
+    /// # Errors
+    /// `InvalidRequest` when the file cannot be read; `what` it is stands in the message.
+    pub(crate) fn read(&self, what: &str) -> Result<Cow<'_, [u8]>, Error> {
+        match self {
+            Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::File(path) => fs::read(path)
+                .map(Cow::Owned)
+                .map_err(|error| Error::invalid(format!("the {what} {} cannot be read: {error}", path.display()))),
+        }
+    }
+}
+
+/// The path, or that there is none; never the text.
+impl fmt::Display for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Bytes(bytes) => write!(f, "({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pem({self})")
+    }
+}
+
+/// How long each phase of a call may take.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// Opening a connection: name, TCP and TLS.
+    pub connect: Duration,
+    /// From having a connection to the answer's headers. Without streaming, that is the whole generation.
+    pub headers: Duration,
+    /// From having a connection to the first token of a stream.
+    pub first_token: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+    /// The whole call, all attempts together, where the call has no deadline of its own.
+    pub total: Duration,
+    /// As `total`, for loading and unloading: neither headers nor pieces are waited for less long, since some servers
+    /// answer only when they are done.
+    pub load: Duration,
+    /// Asking a server what it speaks, which models it has, or how it is.
+    pub probe: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            headers: Duration::from_secs(60),
+            first_token: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(120),
+            load: Duration::from_secs(1800),
+            // A server that is there answers such a question at once; one that is not must not hold up the others.
+            probe: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How often a call is tried.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// Attempts for one call, the first included. Questions about dialects and models are not counted.
+    pub max_attempts: usize,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: 4 }
+    }
+}
+
+/// Connections that are kept open.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Idle connections kept for each address.
+    pub max_idle_per_host: usize,
+    /// How long an idle connection is kept. llama-server closes after 5 seconds; less than that avoids meeting it.
+    pub idle_timeout: Duration,
+    /// How often an HTTP/2 connection with calls on it is probed.
+    pub http2_keepalive: Duration,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            max_idle_per_host: 16,
+            idle_timeout: Duration::from_secs(4),
+            http2_keepalive: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How much of an answer is accepted.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A whole answer, or one gRPC message: either may carry tensors.
+    pub reply_body_bytes: usize,
+    /// One event of a stream of text.
+    pub stream_event_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { reply_body_bytes: 256 << 20, stream_event_bytes: 4 << 20 }
+    }
+}

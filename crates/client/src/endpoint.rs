@@ -1,0 +1,215 @@
+//! One address of a server: an attempt is made here, in one of the dialects that are spoken there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{
+    HeaderValue, Request, Uri,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, LOCATION, TE},
+    response,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use http_body_util::Full;
+use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Reply, Route, Sent};
+use tokio::time::Instant;
+
+use crate::{
+    FleetConfig, Limits, Timeouts,
+    builder::user_agent,
+    detect::{Identity, Speaks, Spoken, choose},
+    member::Tried,
+    transport::{Clock, Exchange, Failure, Http, Phases, Subject},
+};
+
+/// Where an endpoint is: the parts of its address that every request begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without a slash at its end.
+    base: String,
+}
+
+impl Address {
+    pub(crate) fn new(scheme: Scheme, authority: Authority, base: &str) -> Self {
+        Self { scheme, authority, base: base.to_owned() }
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    fn text(&self) -> Arc<str> {
+        format!("{}://{}{}", self.scheme, self.authority, self.base).into()
+    }
+
+    /// The whole URI of a request to `path`.
+    fn uri(&self, path: &Uri) -> Result<Uri, http::Error> {
+        let path = path.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let builder = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
+        if self.base.is_empty() {
+            return builder.path_and_query(path).build();
+        }
+        builder.path_and_query(format!("{}{path}", self.base)).build()
+    }
+}
+
+/// What all endpoints of a fleet go by.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &FleetConfig) -> Self {
+        Self { timeouts: config.timeouts.clone(), limits: config.limits.clone() }
+    }
+}
+
+/// One address, with its connections and what is known about who lives there.
+pub(crate) struct Endpoint {
+    subject: Arc<Subject>,
+    address: Address,
+    protocol: Protocol,
+    pub(crate) speaks: Speaks,
+    pub(crate) identity: Identity,
+    credential: Option<HeaderValue>,
+    http: Http,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        server: Arc<str>,
+        address: Address,
+        protocol: Protocol,
+        speaks: Speaks,
+        credential: Option<HeaderValue>,
+        http: Http,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let subject = Arc::new(Subject { server, endpoint: address.text() });
+        Self { subject, address, protocol, speaks, identity: Identity::default(), credential, http, shared }
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(crate) fn route(&self, dialect: &'static str) -> Route {
+        Route {
+            server: Arc::clone(&self.subject.server),
+            endpoint: Arc::clone(&self.subject.endpoint),
+            protocol: self.protocol,
+            dialect,
+        }
+    }
+
+    /// Makes one attempt. Who lives at the address is asked first if nobody knows.
+    pub(crate) async fn attempt(&self, call: &Call, deadline: Instant) -> Tried {
+        let spoken = match self.spoken().await {
+            Ok(spoken) => spoken,
+            Err(failure) => return self.failed("", failure),
+        };
+        let Some(spoken) = choose(&spoken, call) else { return Tried::Speechless };
+        match self.exchange(call, spoken, self.phases(call, deadline)).await {
+            Ok(reply) => Tried::Committed(reply),
+            Err(failure) => self.failed(spoken.dialect.name(), failure),
+        }
+    }
+
+    fn failed(&self, dialect: &'static str, failure: Failure) -> Tried {
+        if matches!(failure.error.kind(), ErrorKind::Connect | ErrorKind::Protocol) {
+            // Whoever answers there next may be somebody else.
+            self.identity.forget();
+        }
+        Tried::Failed(self.route(dialect), failure)
+    }
+
+    /// One request and its reply, committed. The errors name this endpoint.
+    pub(crate) async fn exchange(&self, call: &Call, spoken: &Spoken, phases: Phases) -> Result<Reply, Failure> {
+        self.exchange_unlocated(call, spoken, phases).await.map_err(|mut failure| {
+            // Those that came as events have been located there.
+            if failure.error.facts().iter().all(|(what, _)| *what != "server") {
+                failure.error = self.subject.locate(failure.error);
+            }
+            failure
+        })
+    }
+
+    async fn exchange_unlocated(&self, call: &Call, spoken: &Spoken, phases: Phases) -> Result<Reply, Failure> {
+        let Spoken { dialect, peer } = spoken;
+        let request = self.request(dialect.encode_call(call, peer).map_err(|error| error.sent(Sent::No))?)?;
+        let (response, connected_at) = self.http.send(request, phases.headers).await?;
+        let (head, body) = response.into_parts();
+        refuse_redirect(&head)?;
+        let framing = dialect.framing(call, &head);
+        let framer = framing.framer(self.limit(framing));
+        let decoder = dialect.reply_decoder(call, peer, &head);
+        let clock = Clock::new(phases, connected_at);
+        let events = Exchange::new(Arc::clone(&self.subject), body, framer, decoder, clock, generates(&call.op));
+        Ok(Reply::commit(self.route(dialect.name()), events.boxed()).await?)
+    }
+
+    /// What a dialect wrote, addressed and signed. The credential goes into requests to this address only.
+    fn request(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = self.address.uri(&parts.uri).map_err(|error| Error::invalid(format!("no URI: {error}")))?;
+        let (name, value) = user_agent();
+        parts.headers.insert(name, value);
+        // What travels compressed could not be limited by what it unpacks to.
+        parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if self.protocol == Protocol::Grpc {
+            parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(credential) = &self.credential {
+            parts.headers.insert(AUTHORIZATION, credential.clone());
+        }
+        Ok(Request::from_parts(parts, Full::new(body)))
+    }
+
+    fn limit(&self, framing: Framing) -> usize {
+        match framing {
+            Framing::Whole | Framing::Grpc => self.shared.limits.reply_body_bytes,
+            Framing::Sse | Framing::Ndjson => self.shared.limits.stream_event_bytes,
+        }
+    }
+
+    fn phases(&self, call: &Call, deadline: Instant) -> Phases {
+        let timeouts = &self.shared.timeouts;
+        match &*call.op {
+            Op::Load { .. } | Op::Unload { .. } => Phases { headers: None, first_token: None, idle: None, deadline },
+            op => Phases {
+                headers: Some(timeouts.headers),
+                first_token: op.streams().then_some(timeouts.first_token),
+                idle: Some(timeouts.idle),
+                deadline,
+            },
+        }
+    }
+
+    /// The phases of a question about the server itself.
+    pub(crate) fn probe_phases(&self) -> Phases {
+        let limit = self.shared.timeouts.probe;
+        Phases { headers: Some(limit), first_token: None, idle: None, deadline: Instant::now() + limit }
+    }
+}
+
+/// Whether content of this operation's answer is a part of something longer.
+fn generates(op: &Op) -> bool {
+    matches!(op, Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_))
+}
+
+fn refuse_redirect(head: &response::Parts) -> Result<(), Error> {
+    if !head.status.is_redirection() {
+        return Ok(());
+    }
+    let target = head.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
+    Err(Error::protocol(format!(
+        "the server redirects to {target}; redirects are not followed: if that is right, configure that address"
+    ))
+    .status(head.status.as_u16())
+    .sent(Sent::Yes))
+}

@@ -1,0 +1,141 @@
+//! [`Fleet`]: several servers as one [`Backend`], and the way of a call through it.
+
+use std::{future::Future, sync::Arc};
+
+use futures_core::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use longshore_core::{Backend, Call, Error, ErrorKind, Op, Reply, Sent, call::HealthScope};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    FleetConfig, Timeouts, attempts,
+    catalogue::Shelf,
+    member::{Member, since},
+    plan::{Plan, unknown_model},
+};
+
+/// Several servers as one backend. Dropping a call's future or its events cancels everything that was begun for it.
+///
+/// Needs a tokio runtime with time and I/O.
+pub struct Fleet {
+    /// One for each server, in the order of the configuration; backends of this process last.
+    pub(crate) shelves: Vec<Arc<Shelf>>,
+    pub(crate) default_model: Option<Arc<str>>,
+    pub(crate) timeouts: Timeouts,
+    max_attempts: usize,
+}
+
+impl Backend for Fleet {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
+        self.stack(call).boxed()
+    }
+}
+
+impl Fleet {
+    pub(crate) fn new(members: Vec<Member>, config: FleetConfig) -> Self {
+        let limit = config.timeouts.probe;
+        Self {
+            shelves: members.into_iter().map(|member| Shelf::new(Arc::new(member), limit)).collect(),
+            default_model: config.default_model.map(Into::into),
+            timeouts: config.timeouts,
+            max_attempts: config.retry.max_attempts,
+        }
+    }
+
+    /// The names of the servers, in the order of the configuration; backends of this process last.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.shelves.iter().map(|shelf| &*shelf.member().name)
+    }
+
+    /// The way of a call, from the outside in. What is said to be missing comes in later steps, at its place.
+    async fn stack(&self, mut call: Call) -> Result<Reply, Error> {
+        // One deadline over everything that follows: the caller's own, else ours.
+        let deadline = self.deadline(&mut call);
+
+        // Questions to all servers at once: the answers are merged, and one dead server does not spoil them.
+        match &*call.op {
+            Op::ListModels { ready_only } => return self.list(&call, *ready_only).await,
+            Op::Health(HealthScope::Live | HealthScope::Ready) if call.server.is_none() => return self.health(&call).await,
+            Op::ServerInfo if call.server.is_none() => return Ok(self.introduce()),
+            _ => {}
+        }
+
+        // (Response cache: deterministic calls that were answered before end here.)
+        // (Batcher: calls that a server can answer in one request are joined here.)
+
+        // Who may answer: the pinned server, or those that have the model. (Balancing reorders equals here.)
+        let plan = within(deadline, self.plan(call)).await?;
+
+        // Attempts: the preferred protocol, the server's other one, the next server, until content is committed; each
+        // goes to an endpoint and through its transport. (Retry budgets and hedges belong in that loop; a breaker and
+        // a limit on calls in flight stand around each endpoint.)
+        let result = attempts::run(&plan.call, &plan.members(), deadline, self.max_attempts).await;
+
+        // What was learnt about models goes back into the catalogue.
+        self.learn(&plan, result)
+    }
+
+    fn deadline(&self, call: &mut Call) -> Instant {
+        let limit = match &*call.op {
+            Op::Load { .. } | Op::Unload { .. } => self.timeouts.load,
+            _ => self.timeouts.total,
+        };
+        let deadline = call.deadline.map_or_else(|| Instant::now() + limit, Instant::from_std);
+        call.deadline = Some(deadline.into_std());
+        deadline
+    }
+
+    fn learn(&self, plan: &Plan, result: Result<Reply, Error>) -> Result<Reply, Error> {
+        match result {
+            Ok(reply) if matches!(*plan.call.op, Op::Load { .. } | Op::Unload { .. }) => {
+                Ok(forget_when_over(reply, plan.shelves.clone()))
+            }
+            Ok(reply) => Ok(reply),
+            Err(error) => {
+                let doubtful = |kind| matches!(kind, ErrorKind::UnknownModel | ErrorKind::ModelNotReady);
+                let failed = |shelf: &&Arc<Shelf>| {
+                    error.ledger().iter().any(|attempt| {
+                        attempt.route.server == shelf.member().name
+                            && attempt.error.as_ref().is_some_and(|error| doubtful(error.kind()))
+                    })
+                };
+                plan.shelves.iter().filter(failed).for_each(|shelf| shelf.forget());
+                Err(explain_unlisted(plan, error))
+            }
+        }
+    }
+}
+
+/// A load or unload has changed what the servers have, now and again when it is over.
+fn forget_when_over(mut reply: Reply, shelves: Vec<Arc<Shelf>>) -> Reply {
+    let forget = Forget(shelves);
+    reply.events = reply.events.map(move |event| (event, &forget).0).boxed();
+    reply
+}
+
+struct Forget(Vec<Arc<Shelf>>);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|shelf| shelf.forget());
+    }
+}
+
+/// Nobody who could be asked has the model, and those who might have it are not there: the first is what a person
+/// wants to know first.
+fn explain_unlisted(plan: &Plan, error: Error) -> Error {
+    let absent = matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
+    let Some(known) = plan.unlisted.as_ref().filter(|known| absent && !known.is_empty()) else { return error };
+    let base = unknown_model(plan.call.model_name(), known);
+    let message = format!("{}; and where the list is not known: {}", base.message(), error);
+    Error::new(base.kind(), message).sent(error.was_sent()).attempts(error.ledger().to_vec()).caused_by(error)
+}
+
+/// Planning too has the call's deadline.
+async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let started = Instant::now();
+    timeout_at(deadline, work).await.unwrap_or_else(|_| {
+        let message = format!("no server had told its models after {:?}, when the call's deadline passed", since(started));
+        Err(Error::new(ErrorKind::Timeout, message).sent(Sent::No))
+    })
+}

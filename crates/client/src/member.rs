@@ -1,0 +1,94 @@
+//! One server of a fleet: its name, and the ways to it in order of preference.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use longshore_core::{Backend, Call, Error, ErrorKind, Events, Protocol, Reply, Route};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    endpoint::Endpoint,
+    transport::{Failure, Subject},
+};
+
+/// One server, or a backend in this process.
+pub(crate) struct Member {
+    pub(crate) name: Arc<str>,
+    /// Never empty.
+    pub(crate) ways: Vec<Way>,
+}
+
+/// A way to a server.
+pub(crate) enum Way {
+    Remote(Box<Endpoint>),
+    Local(Local),
+}
+
+/// What became of one attempt.
+pub(crate) enum Tried {
+    Committed(Reply),
+    Failed(Route, Failure),
+    /// No attempt was made: nothing that is spoken there has words for the operation.
+    Speechless,
+}
+
+impl Way {
+    /// Sends the call and waits until an answer is committed.
+    pub(crate) async fn attempt(&self, call: &Call, deadline: Instant) -> Tried {
+        match self {
+            Self::Remote(endpoint) => endpoint.attempt(call, deadline).await,
+            Self::Local(local) => match local.attempt(call, deadline).await {
+                Ok(reply) => Tried::Committed(reply),
+                Err(error) => Tried::Failed(self.route(), error.into()),
+            },
+        }
+    }
+
+    /// Where an attempt would go, as far as that is known before it.
+    pub(crate) fn route(&self) -> Route {
+        match self {
+            Self::Remote(endpoint) => endpoint.route(""),
+            Self::Local(local) => Route::in_process(Arc::clone(&local.name)),
+        }
+    }
+}
+
+/// A backend in this process.
+pub(crate) struct Local {
+    pub(crate) name: Arc<str>,
+    pub(crate) backend: Arc<dyn Backend>,
+}
+
+impl Local {
+    async fn attempt(&self, call: &Call, deadline: Instant) -> Result<Reply, Error> {
+        let subject = Subject { server: Arc::clone(&self.name), endpoint: "".into() };
+        let mut reply = self.backend.call(call.clone()).await.map_err(|error| subject.locate(error))?;
+        if reply.route.protocol == Protocol::InProcess {
+            reply.route.server = Arc::clone(&self.name);
+        }
+        reply.events = until(deadline, reply.events, subject);
+        Ok(reply)
+    }
+}
+
+/// The same events, and an error if they have not ended by the deadline.
+fn until(deadline: Instant, events: Events, subject: Subject) -> Events {
+    stream::unfold(Some((events, subject)), move |state| async move {
+        let (mut events, subject) = state?;
+        match timeout_at(deadline, events.next()).await {
+            Ok(Some(Ok(event))) => Some((Ok(event), Some((events, subject)))),
+            Ok(Some(Err(error))) => Some((Err(subject.locate(error)), None)),
+            Ok(None) => None,
+            Err(_) => {
+                let message = "the answer broke off: the deadline of the whole call passed";
+                Some((Err(subject.locate(Error::new(ErrorKind::Interrupted, message))), None))
+            }
+        }
+    })
+    .boxed()
+}
+
+/// How long ago that was.
+pub(crate) fn since(started: Instant) -> Duration {
+    Instant::now().saturating_duration_since(started)
+}

@@ -1,0 +1,132 @@
+//! Questions that all servers answer together: which models there are, and whether anybody is ready.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use longshore_core::{
+    Attempt, Call, Error, EventKind, Op, Reply, Route, ServerInfo, call::HealthScope, model::HealthReport,
+};
+use tokio::time::Instant;
+
+use crate::{
+    attempts::{self, all_failed},
+    catalogue::{self, Shelf},
+    fleet::Fleet,
+    member::since,
+};
+
+/// What answers of the fleet itself are attributed to.
+const NAME: &str = "fleet";
+
+impl Fleet {
+    /// Every server's models, server by server in the order of the configuration; a server that cannot tell stands
+    /// beside the others with its reason.
+    ///
+    /// # Errors
+    /// Only when no server at all could tell.
+    pub(crate) async fn list(&self, call: &Call, ready_only: bool) -> Result<Reply, Error> {
+        let shelves = self.pin(&mut call.clone())?;
+        let limit = self.timeouts.probe.min(remaining(call));
+        let lists = join_all(shelves.iter().cloned().map(|shelf| async move {
+            let started = Instant::now();
+            let result = catalogue::list(shelf.member(), ready_only, limit).await;
+            (shelf, started, result)
+        }));
+        let (mut kinds, mut ledger, mut answered) = (Vec::new(), Vec::new(), shelves.is_empty());
+        for (shelf, started, result) in lists.await {
+            if !ready_only {
+                shelf.keep(result.as_ref().map(|(models, _)| models.as_slice().into()).map_err(Clone::clone));
+            }
+            match result {
+                Ok((models, attempts)) => {
+                    answered = true;
+                    ledger.extend(attempts);
+                    kinds.push(EventKind::Models(models));
+                }
+                Err(error) => {
+                    ledger.extend(attempts_of(&shelf, started, &error));
+                    kinds.push(EventKind::Unavailable { server: Arc::clone(&shelf.member().name), error });
+                }
+            }
+        }
+        if !answered {
+            let silent = || Error::new(longshore_core::ErrorKind::Connect, "no server told its models");
+            return Err(all_failed(ledger).unwrap_or_else(silent));
+        }
+        let mut reply = Reply::ready(Route::in_process(NAME), kinds);
+        reply.ledger = ledger;
+        Ok(reply)
+    }
+
+    /// A fleet is alive as long as it can be asked, and ready as soon as one server is.
+    pub(crate) async fn health(&self, call: &Call) -> Result<Reply, Error> {
+        let report = match &*call.op {
+            Op::Health(HealthScope::Ready) => self.readiness(call).await,
+            _ => HealthReport { ok: true, detail: None },
+        };
+        Ok(Reply::ready(Route::in_process(NAME), [EventKind::Health(report)]))
+    }
+
+    async fn readiness(&self, call: &Call) -> HealthReport {
+        let limit = self.timeouts.probe.min(remaining(call));
+        let mut asking: FuturesUnordered<_> = self.shelves.iter().cloned().map(|shelf| is_ready(shelf, limit)).collect();
+        let mut reasons = Vec::new();
+        while let Some(result) = asking.next().await {
+            match result {
+                Ok(()) => return HealthReport { ok: true, detail: None },
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        let detail = if reasons.is_empty() { "there is no server".to_owned() } else { reasons.join("; ") };
+        HealthReport { ok: false, detail: Some(detail) }
+    }
+
+    /// Who is speaking, where no server is asked in particular.
+    pub(crate) fn introduce(&self) -> Reply {
+        let info = ServerInfo {
+            name: "longshore".into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            extensions: Vec::new(),
+        };
+        Reply::ready(Route::in_process(NAME), [EventKind::Server(info)])
+    }
+}
+
+/// Whether this server can take work; if not, why.
+async fn is_ready(shelf: Arc<Shelf>, limit: Duration) -> Result<(), String> {
+    let (member, deadline) = (shelf.member(), Instant::now() + limit);
+    let mut call = Call::new(Op::Health(HealthScope::Ready));
+    call.deadline = Some(deadline.into_std());
+    let asked = async {
+        let reply = attempts::run(&call, std::slice::from_ref(member), deadline, usize::MAX).await?;
+        reply.collect().await
+    };
+    let reason = match asked.await {
+        Err(error) => error.message().to_owned(),
+        Ok(answer) => {
+            let report = answer.others.into_iter().find_map(|kind| match kind {
+                EventKind::Health(report) => Some(report),
+                _ => None,
+            });
+            match report {
+                Some(HealthReport { ok: true, .. }) => return Ok(()),
+                Some(HealthReport { detail: Some(detail), .. }) => detail,
+                _ => "not ready".to_owned(),
+            }
+        }
+    };
+    Err(format!("`{}`: {reason}", member.name))
+}
+
+fn remaining(call: &Call) -> Duration {
+    call.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(std::time::Instant::now()))
+}
+
+/// The attempts that an error tells of, or the one it must have been.
+fn attempts_of(shelf: &Arc<Shelf>, started: Instant, error: &Error) -> Vec<Attempt> {
+    if !error.ledger().is_empty() {
+        return error.ledger().to_vec();
+    }
+    let route = shelf.member().ways[0].route();
+    vec![Attempt { route, started: started.into_std(), elapsed: since(started), error: Some(error.clone()) }]
+}

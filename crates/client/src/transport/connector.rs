@@ -1,0 +1,193 @@
+//! How a connection is made: name, TCP (happy eyeballs), TLS; all of it within one limit.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
+use hyper::{
+    Uri,
+    rt::{Read, ReadBufCursor, Write},
+};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::connect::{
+        Connected, Connection, HttpConnector,
+        dns::{GaiAddrs, GaiResolver, Name},
+    },
+    rt::TokioIo,
+};
+use longshore_core::Protocol;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Connects to one server.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    https: HttpsConnector<HttpConnector<Resolver>>,
+    limit: Duration,
+}
+
+impl Connector {
+    /// gRPC offers HTTP/2 alone by ALPN, REST whichever the server prefers. The address's scheme decides about TLS:
+    /// there is no way from `https` to plain text.
+    pub(crate) fn new(
+        protocol: Protocol,
+        limit: Duration,
+        tls: ClientConfig,
+        server_name: Option<ServerName<'static>>,
+    ) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_connect_timeout(Some(limit));
+        let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        if let Some(name) = server_name {
+            builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
+        }
+        let https = match protocol {
+            Protocol::Grpc => builder.enable_http2().wrap_connector(tcp),
+            Protocol::Rest | Protocol::InProcess => builder.enable_http1().enable_http2().wrap_connector(tcp),
+        };
+        Self { https, limit }
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Marked;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Marked, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.https.poll_ready(cx)
+    }
+
+    fn call(&mut self, address: Uri) -> Self::Future {
+        let (connecting, limit) = (self.https.call(address), self.limit);
+        async move {
+            let stream = tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectTimeout(limit))??;
+            Ok(Marked { stream, used: Used::default() })
+        }
+        .boxed()
+    }
+}
+
+/// No connection within the limit.
+#[derive(Debug)]
+pub(crate) struct ConnectTimeout(pub(crate) Duration);
+
+impl fmt::Display for ConnectTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection within {:?}", self.0)
+    }
+}
+
+impl std::error::Error for ConnectTimeout {}
+
+/// The system's resolver, whose errors name the host.
+#[derive(Clone)]
+pub(crate) struct Resolver(GaiResolver);
+
+impl Service<Name> for Resolver {
+    type Response = GaiAddrs;
+    type Error = Unresolved;
+    type Future = BoxFuture<'static, Result<GaiAddrs, Unresolved>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let host = name.as_str().to_owned();
+        self.0.call(name).map_err(move |source| Unresolved { host, source }).boxed()
+    }
+}
+
+/// A name that the system's resolver does not know.
+#[derive(Debug)]
+pub(crate) struct Unresolved {
+    pub(crate) host: String,
+    source: io::Error,
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot resolve {}", self.host)
+    }
+}
+
+impl std::error::Error for Unresolved {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Whether a connection has carried a reply before: one that then closes without a word met its keep-alive's end.
+#[derive(Clone, Default)]
+pub(crate) struct Used(Arc<AtomicBool>);
+
+impl Used {
+    pub(crate) fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that carries its [`Used`].
+pub(crate) struct Marked {
+    stream: Stream,
+    used: Used,
+}
+
+impl Connection for Marked {
+    fn connected(&self) -> Connected {
+        self.stream.connected().extra(self.used.clone())
+    }
+}
+
+impl Read for Marked {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl Write for Marked {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}

@@ -1,0 +1,222 @@
+//! A reply's body becomes events: frames are stamped when they are read, cut, and decoded.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::FutureExt;
+use http::HeaderMap;
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::{Frame, Incoming};
+use longshore_core::{Error, ErrorKind, Event, EventKind, ReplyDecoder, Sent, framing::Framer};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout},
+};
+
+use super::{clock::Clock, fault};
+
+/// What stands between the end mark and the body's own end is read for this long, so that the connection can be used
+/// again; after that it is closed.
+const DRAIN_TIME: Duration = Duration::from_millis(250);
+
+/// Whose answer it is, for errors.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) server: Arc<str>,
+    pub(crate) endpoint: Arc<str>,
+}
+
+impl Subject {
+    /// The same error, with where it happened.
+    pub(crate) fn locate(&self, error: Error) -> Error {
+        let error = error.context("server", &*self.server);
+        if self.endpoint.is_empty() { error } else { error.context("endpoint", &*self.endpoint) }
+    }
+}
+
+/// The events of one reply. Ends right after [`EventKind::Done`] or an error; dropping it gives the request up.
+pub(crate) struct Exchange {
+    subject: Arc<Subject>,
+    /// `None` once it has ended or is of no use any more.
+    body: Option<Incoming>,
+    framer: Framer,
+    decoder: Box<dyn ReplyDecoder>,
+    trailers: Option<HeaderMap>,
+    clock: Clock,
+    /// An error of the server's own after content is an interruption only where content is a part of the answer.
+    generates: bool,
+    frames: Vec<Bytes>,
+    decoded: Vec<Event>,
+    ready: VecDeque<Event>,
+    failed: Option<Error>,
+    content: bool,
+    done: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        subject: Arc<Subject>,
+        body: Incoming,
+        framer: Framer,
+        decoder: Box<dyn ReplyDecoder>,
+        clock: Clock,
+        generates: bool,
+    ) -> Self {
+        Self {
+            subject,
+            body: Some(body),
+            framer,
+            decoder,
+            trailers: None,
+            clock,
+            generates,
+            frames: Vec::new(),
+            decoded: Vec::new(),
+            ready: VecDeque::new(),
+            failed: None,
+            content: false,
+            done: false,
+        }
+    }
+
+    /// Takes in one frame of the body, or its end.
+    fn take(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) {
+        let at = Instant::now();
+        self.clock.heard(at);
+        let result = match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(bytes) => self.take_bytes(at, bytes),
+                Err(other) => {
+                    self.trailers = other.into_trailers().ok();
+                    Ok(())
+                }
+            },
+            Some(Err(error)) => Err(fault::of_body(error)),
+            None => self.take_end(at),
+        };
+        self.sort_decoded();
+        if let (Err(error), false) = (result, self.done) {
+            self.fail(error);
+        }
+    }
+
+    fn take_bytes(&mut self, at: Instant, bytes: Bytes) -> Result<(), Error> {
+        let cut = self.framer.push(bytes, &mut self.frames);
+        self.decode(at)?;
+        cut
+    }
+
+    fn take_end(&mut self, at: Instant) -> Result<(), Error> {
+        self.body = None;
+        self.framer.finish(&mut self.frames)?;
+        self.decode(at)?;
+        self.decoder.finish(at.into_std(), self.trailers.as_ref(), &mut self.decoded)?;
+        self.sort_decoded();
+        if self.done {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Interrupted, "the answer ended without its end mark"))
+    }
+
+    fn decode(&mut self, at: Instant) -> Result<(), Error> {
+        for frame in self.frames.drain(..) {
+            self.decoder.frame(at.into_std(), frame, &mut self.decoded)?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was decoded ready, up to the end mark.
+    fn sort_decoded(&mut self) {
+        for event in self.decoded.drain(..) {
+            if self.done {
+                break;
+            }
+            if !self.content && event.kind.is_content() {
+                self.content = true;
+                self.clock.committed();
+            }
+            self.done = matches!(event.kind, EventKind::Done(_));
+            self.ready.push_back(event);
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.body = None;
+        let error = if self.content && self.interrupts(error.kind()) {
+            let mut whole =
+                Error::new(ErrorKind::Interrupted, format!("the answer broke off: {}", error.message())).sent(Sent::Yes);
+            if let Some(code) = error.server_code() {
+                whole = whole.code(code);
+            }
+            whole.caused_by(error)
+        } else {
+            error
+        };
+        self.failed = Some(self.subject.locate(error));
+    }
+
+    /// Whether an error of this kind after content is an interruption, not an answer.
+    fn interrupts(&self, kind: ErrorKind) -> bool {
+        match kind {
+            ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::Protocol
+            | ErrorKind::TooLarge
+            | ErrorKind::Interrupted => true,
+            _ => self.generates,
+        }
+    }
+}
+
+impl Stream for Exchange {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(event) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if let Some(error) = this.failed.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let Some(body) = this.body.as_mut().filter(|_| !this.done) else { return Poll::Ready(None) };
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => this.take(frame),
+                Poll::Pending => match this.clock.poll(cx) {
+                    Poll::Ready(error) => this.fail(error),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.done
+            && let Some(body) = self.body.take()
+        {
+            drain(body);
+        }
+    }
+}
+
+/// Reads what is left of a body whose answer is complete. Usually that is the last chunk's end, and it is there.
+fn drain(mut body: Incoming) {
+    let mut rest = async move { while let Some(Ok(_)) = body.frame().await {} }.boxed();
+    if (&mut rest).now_or_never().is_some() {
+        return;
+    }
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(timeout(DRAIN_TIME, rest));
+    }
+}

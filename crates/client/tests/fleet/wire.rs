@@ -1,0 +1,233 @@
+//! What goes over the wire, and what is accepted from it.
+
+use futures_util::StreamExt;
+use longshore_client::{Fleet, Limits, Secret, ServerConfig};
+use longshore_core::{Backend, ErrorKind, EventKind};
+
+use crate::support::{
+    End, HttpServer, RawServer, Script, ask, chat, config, fleet, grpc, ledger, once, openai, rest, tiny, until,
+};
+
+const CHAT: &str = "/v1/chat/completions";
+
+#[tokio::test]
+async fn a_connection_serves_many_calls() {
+    let server = HttpServer::start(openai(&["m"], |_| Script::chat(&["one", "two"], End::Clean))).await;
+    let fleet = fleet(vec![rest("a", server.url())]);
+    for _ in 0..20 {
+        assert_eq!(ask(&fleet, chat("m")).await.unwrap().text(), "onetwo");
+    }
+    assert_eq!((server.seen(CHAT).len(), server.accepted()), (20, 1));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_left_after_its_end_mark_leaves_a_connection() {
+    let server = HttpServer::start(openai(&["m"], |_| Script::chat(&["text"], End::Clean))).await;
+    let fleet = fleet(vec![rest("a", server.url())]);
+    for _ in 0..5 {
+        let mut reply = fleet.call(chat("m")).await.unwrap();
+        loop {
+            let event = reply.events.next().await.unwrap().unwrap();
+            if let EventKind::Done(_) = event.kind {
+                break;
+            }
+        }
+        drop(reply);
+        // What is left of the body is read beside us; only then is the connection free.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn calls_over_grpc_share_one_connection_and_end_with_trailers() {
+    let server = HttpServer::start(tiny(&["m"], "by grpc")).await;
+    let fleet = fleet(vec![grpc("a", server.url())]);
+    let answers = futures_util::future::join_all((0..10).map(|_| ask(&fleet, chat("m")))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().text() == "by grpc"));
+    assert_eq!(server.accepted(), 1);
+    assert_eq!(server.seen("/tiny/Chat")[0].headers["te"], "trailers");
+}
+
+#[tokio::test]
+async fn trailers_decide_how_a_grpc_call_ends() {
+    for (trailers, kind) in [
+        (vec![("grpc-status", "14")], ErrorKind::Overloaded),
+        (vec![("grpc-status", "13")], ErrorKind::Server),
+        (vec![("other", "1")], ErrorKind::Interrupted),
+    ] {
+        let server = HttpServer::start(move |_| Script::Grpc(Vec::new(), trailers.clone())).await;
+        let error = ask(&fleet(vec![grpc("a", server.url())]), chat("a/m")).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_credential_goes_to_its_server_and_nowhere_else() {
+    let elsewhere = HttpServer::start(openai(&["m"], |_| Script::chat(&["stolen"], End::Clean))).await;
+    let target = format!("{}{CHAT}", elsewhere.url());
+    let moved = target.clone();
+    let server = HttpServer::start(openai(&["m"], move |_| Script::Redirect(moved.clone()))).await;
+    let secret = "canary-7f3a";
+    let signed = ServerConfig { credential: Some(Secret::new(secret)), ..rest("a", server.url()) };
+    assert!(!format!("{signed:?}").contains(secret));
+    let error = ask(&fleet(vec![signed]), chat("m")).await.unwrap_err();
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Protocol, Some(307)));
+    assert!(error.message().contains(&target), "{error}");
+    assert!(!format!("{error:?} {error}").contains(secret));
+    assert!(elsewhere.all().is_empty());
+    let seen = server.all();
+    assert!(seen.iter().all(|seen| seen.headers["authorization"] == format!("Bearer {secret}")));
+    let unsigned = fleet(vec![rest("a", elsewhere.url())]);
+    ask(&unsigned, chat("m")).await.unwrap();
+    assert!(elsewhere.all().iter().all(|seen| !seen.headers.contains_key("authorization")));
+}
+
+#[tokio::test]
+async fn requests_say_who_asks_and_what_is_understood() {
+    let server = HttpServer::start(openai(&["m"], |_| Script::chat(&["x"], End::Clean))).await;
+    let base = format!("{}/v1/", server.url());
+    ask(&fleet(vec![rest("a", base)]), chat("m")).await.unwrap();
+    let seen = server.seen(CHAT).remove(0);
+    assert_eq!(seen.headers["accept-encoding"], "identity");
+    assert!(seen.headers["user-agent"].to_str().unwrap().starts_with("longshore/"));
+}
+
+#[tokio::test]
+async fn a_path_of_the_address_stands_before_every_request() {
+    let server = HttpServer::start(|_| Script::json(404, "{}")).await;
+    let _ = ask(&fleet(vec![rest("a", format!("{}/base/", server.url()))]), chat("m")).await;
+    let seen = server.all();
+    assert!(!seen.is_empty() && seen.iter().all(|seen| seen.path.starts_with("/base/v1/")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn one_event_has_a_limit() {
+    let huge = "x".repeat(100_000);
+    let server = HttpServer::start(openai(&["m"], move |_| Script::chat(&[&huge], End::Clean))).await;
+    let mut config = config(vec![rest("a", server.url())]);
+    config.limits = Limits { stream_event_bytes: 10_000, ..Limits::default() };
+    let error = ask(&Fleet::builder(config).build().unwrap(), chat("m")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.message().contains("10000 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn a_whole_reply_has_a_limit() {
+    let server = HttpServer::start(|_| Script::json(200, "x".repeat(100_000))).await;
+    let mut config = config(vec![rest("a", server.url())]);
+    config.limits = Limits { reply_body_bytes: 10_000, ..Limits::default() };
+    let fleet = Fleet::builder(config).build().unwrap();
+    let error = ask(&fleet, chat("a/m")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+const MODELS: &str = "{\"data\":[{\"id\":\"m\"}]}";
+
+/// A raw server that lists `m` for the questions who it is and which models it has, and then answers so.
+async fn raw(reply: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> RawServer {
+    RawServer::start(move |nth| match nth {
+        0 | 1 => Some(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{MODELS}",
+            MODELS.len()
+        )),
+        nth => reply(nth - 2),
+    })
+    .await
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+
+#[tokio::test]
+async fn broken_http_is_told_apart() {
+    let delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    let chunk = format!("{:x}\r\n{delta}\r\n", delta.len());
+    for (bytes, kind, part) in [
+        (format!("{HEAD}content-length: 100\r\n\r\n"), ErrorKind::Interrupted, "closed the connection too early"),
+        (format!("{HEAD}content-length: 1000\r\n\r\n{delta}"), ErrorKind::Interrupted, "broke off"),
+        (format!("{HEAD}transfer-encoding: chunked\r\n\r\nzz\r\n"), ErrorKind::Protocol, "not sound HTTP"),
+        (format!("{HEAD}transfer-encoding: chunked\r\n\r\n{chunk}zz\r\n"), ErrorKind::Interrupted, "not sound HTTP"),
+        (format!("{HEAD}connection: close\r\n\r\n{delta}"), ErrorKind::Interrupted, "ended without"),
+        ("SSH-2.0-OpenSSH\r\n".to_owned(), ErrorKind::Protocol, "not HTTP"),
+        (format!("{HEAD}x: {}\r\n\r\n", "y".repeat(300_000)), ErrorKind::TooLarge, "headers are too large"),
+        (String::new(), ErrorKind::Connect, "without an answer"),
+    ] {
+        let server = raw(move |_| Some(bytes.clone())).await;
+        let error = ask(&fleet(vec![rest("a", server.url())]), once(chat("m"))).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_after_sending_is_no_second_request() {
+    let server = raw(|_| None).await;
+    let fleet = fleet(vec![rest("a", server.url())]);
+    let error = ask(&fleet, once(chat("m"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert_eq!(ledger(error.ledger()), ["a rest connect"]);
+    assert_eq!(server.requests(), 3);
+}
+
+/// A server that answers and keeps the connection, and closes it without a word when the next request has come.
+async fn closing_after_one() -> (String, tokio::task::JoinHandle<()>, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let chats = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = chats.clone();
+    let task = tokio::spawn(async move {
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            let count = count.clone();
+            tokio::spawn(async move {
+                for nth in 0.. {
+                    let mut bytes = vec![0; 65536];
+                    let read = stream.read(&mut bytes).await.unwrap_or(0);
+                    if read == 0 || nth == 1 {
+                        return;
+                    }
+                    let is_chat = bytes.starts_with(b"POST");
+                    let body = if is_chat {
+                        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}"
+                    } else {
+                        MODELS
+                    };
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+                    stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, task, chats)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_is_made_good_once() {
+    let (url, task, chats) = closing_after_one().await;
+    let fleet = fleet(vec![rest("a", url)]);
+    let answer = ask(&fleet, chat("m")).await.unwrap();
+    assert_eq!((answer.text(), chats.load(std::sync::atomic::Ordering::SeqCst)), ("hi", 1));
+    // The second attempt is told, not hidden.
+    assert_eq!(ledger(&answer.ledger), ["a rest connect", "a rest committed"]);
+    // What must not be sent twice is not: the server may have begun before it closed.
+    let error = ask(&fleet, once(chat("m"))).await.unwrap_err();
+    assert_eq!(ledger(error.ledger()), ["a rest connect"]);
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_stalled_answer_does_not_hold_the_next() {
+    let server = HttpServer::start(openai(&["m"], |seen| match seen.nth {
+        0 => Script::chat(&["slow"], End::Stall),
+        _ => Script::chat(&["quick"], End::Clean),
+    }))
+    .await;
+    let fleet = fleet(vec![rest("a", server.url())]);
+    let stalled = fleet.call(chat("m")).await.unwrap();
+    assert_eq!(ask(&fleet, chat("m")).await.unwrap().text(), "quick");
+    assert_eq!(server.accepted(), 2);
+    drop(stalled);
+    until("the stalled one is given up", || server.given_up() == 1).await;
+}
