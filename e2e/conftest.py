@@ -113,4 +113,4 @@ def pytest_runtest_makereport(item, call):
         for name, value in getattr(item, "funcargs", {}).items():
             process = value if isinstance(value, Process) else getattr(value, "process", None)
             if isinstance(process, Process):
-                report.sections.append((name, process.describe(3000)))
+                report.sections.append((name, process.describe(1200)))

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -102,27 +101,28 @@ class Process:
                 self.child.wait()
 
 
-@dataclass
-class Result:
-    """What one command said. Its text is the whole story, so `assert result.code == 0, result` explains itself."""
+class Result(str):
+    """What one command said. It is the text of the whole story, which `assert result.code == 0, result` shows uncut."""
 
-    command: list[str]
     code: int
     stdout: str
     stderr: str
     seconds: float
+
+    def __new__(cls, command: list[str], code: int, stdout: str, stderr: str, seconds: float):
+        text = (
+            f"\n$ {' '.join(command)}  [exit {code}, {seconds:.2f} s]"
+            f"\n--- stdout\n{stdout[-4000:]}\n--- stderr\n{stderr[-4000:]}\n---"
+        )
+        made = super().__new__(cls, text)
+        made.code, made.stdout, made.stderr, made.seconds = code, stdout, stderr, seconds
+        return made
 
     def json(self) -> Any:
         try:
             return json.loads(self.stdout)
         except json.JSONDecodeError as error:
             raise AssertionError(f"standard output is not one JSON document: {error}\n{self}") from None
-
-    def __str__(self) -> str:
-        return (
-            f"$ {' '.join(self.command)}  [exit {self.code}, {self.seconds:.2f} s]"
-            f"\n--- stdout\n{self.stdout[-6000:]}\n--- stderr\n{self.stderr[-6000:]}"
-        )
 
 
 class Longshore:

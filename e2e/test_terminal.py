@@ -15,6 +15,7 @@ import pytest
 from harness import Longshore, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pty")
+PROMPT = "> "
 CONTROL_SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>]")
 
 
@@ -79,27 +80,27 @@ def terminal(tmp_path, drip):
 
 def test_conversation(terminal):
     chat = terminal("chat", "drip")
+    end = chat.expect(PROMPT)
     chat.type("go\r")
-    end = chat.expect("word19")
+    end = chat.expect(PROMPT, after=chat.expect("word19", after=end))
     chat.type("go again\r")
-    chat.expect("word19", after=end)
+    chat.expect(PROMPT, after=chat.expect("word19", after=end))
     chat.type("\x04")
     assert chat.end() == 0, chat.screen
 
 
 def test_interrupt_stops_the_answer_not_the_program(terminal, drip):
     chat = terminal("chat", "endless")
-    chat.type("go\r")
-    end = chat.expect("word5")
-    before = drip.streams_abandoned
-    chat.type("\x03")
-    wait_until(lambda: drip.streams_abandoned > before, f"the end of the upstream stream; the screen: {chat.screen!r}")
-    chat.type("go on\r")
-    chat.expect("word0", after=end)
-    chat.type("\x03")
-    wait_until(lambda: drip.streams_abandoned > before + 1, f"the end of the second stream; the screen: {chat.screen!r}")
+    end = chat.expect(PROMPT)
+    for _ in range(2):
+        chat.type("go\r")
+        end = chat.expect("word5", after=end)
+        before = drip.streams_abandoned
+        chat.type("\x03")
+        wait_until(lambda: drip.streams_abandoned > before, f"the end of the upstream stream; the screen: {chat.screen!r}")
+        end = chat.expect(PROMPT, after=end)
     chat.type("\x04")
-    chat.end()
+    assert chat.end() == 0, chat.screen
 
 
 @pytest.mark.parametrize("arguments", [[], ["--no-stream"]], ids=["stream", "no-stream"])
