@@ -7,8 +7,15 @@ use clap_complete::Shell;
 
 /// What follows the list of options in `--help`.
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 anything without a code of its own; 2 usage; 3 configuration; 4 no server answered; 5 unknown
-model; 6 the answer was interrupted; 130 cancelled.
+Exit codes:
+    0  done
+    1  anything that has no code of its own
+    2  usage
+    3  configuration
+    4  no server answered
+    5  unknown model
+    6  the answer was interrupted
+  130  cancelled
 
 Try: longshore chat -m \"What is streaming?\"";
 
@@ -131,7 +138,7 @@ whole numbers INT64, other numbers FP32, truth values BOOL. The shape is that of
 Examples:
   longshore infer affine -i 'x=[[1, 2], [3, 4]]'
   longshore infer affine -i x=@x.npy -o y=@y.npy
-  longshore infer built-in -i 'text_input=\"What is streaming?\"' --param max_tokens=20")]
+  longshore infer built-in -i 'text_input=\"Streaming means\"' --param max_tokens=24")]
 pub(crate) struct Infer {
     /// The model.
     pub(crate) model: String,

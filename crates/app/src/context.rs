@@ -1,6 +1,8 @@
 //! The wiring: finds and reads the configuration, and builds the backend that commands talk to.
 //!
-//! Only this module reads the environment. It prints nothing.
+//! Only this module reads the environment. It prints nothing but warnings.
+
+#![expect(clippy::disallowed_methods, reason = "the app alone reads the environment, and here alone")]
 
 mod backend;
 mod log;
@@ -8,10 +10,10 @@ mod log;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
 };
 
 use directories::BaseDirs;
+use longshore_client::Fleet;
 use longshore_config::{Candidate, Config, Loaded, Search, Sources};
 use longshore_core::{Answer, Backend, Call, Error, Op};
 
@@ -26,7 +28,7 @@ pub(crate) struct Context {
     /// The settings.
     pub(crate) loaded: Loaded,
     /// What answers: every server that is configured, and the engine.
-    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) fleet: Arc<Fleet>,
     /// Only this server may answer.
     pub(crate) server: Option<String>,
     /// How much a person wants to be told.
@@ -35,24 +37,20 @@ pub(crate) struct Context {
 
 impl Context {
     /// Builds the backend for a configuration. Nothing is connected or loaded yet.
-    pub(crate) fn open(global: &Global, loaded: Loaded, out: Out, preload: bool) -> Result<Self, Failure> {
-        let backend = backend::open(&loaded.config, preload)?;
-        if let Some(name) = &global.server {
-            backend::check_server(&loaded.config, name)?;
+    pub(crate) fn open(global: &Global, loaded: Loaded, mut out: Out, preload: bool) -> Result<Self, Failure> {
+        let mut warnings = Vec::new();
+        let fleet = backend::open(&loaded.config, preload, &mut warnings)?;
+        for warning in warnings {
+            out.note(&format!("warning: {warning}"));
         }
-        Ok(Self { out, loaded, backend, server: global.server.clone(), verbose: global.verbose })
+        if let Some(name) = &global.server {
+            backend::check_name(&fleet, name)?;
+        }
+        Ok(Self { out, loaded, fleet, server: global.server.clone(), verbose: global.verbose })
     }
 
-    /// A call for `model`, or for the configured one, within the limits of flags and configuration.
+    /// A call for `model`; the fleet knows the one to take without, and how long it may last.
     pub(crate) fn call(&self, op: Op, model: Option<&str>) -> Call {
-        let limit = self.loaded.config.inference.timeout;
-        let mut call = self.call_without_limit(op, model.or(self.loaded.config.inference.model.as_deref()));
-        call.deadline = Instant::now().checked_add(limit);
-        call
-    }
-
-    /// As [`Context::call`], for what takes as long as it takes, and for exactly this model or none.
-    pub(crate) fn call_without_limit(&self, op: Op, model: Option<&str>) -> Call {
         let mut call = Call::new(op);
         call.model = model.map(Into::into);
         call.server = self.server.as_deref().map(Into::into);
@@ -61,7 +59,7 @@ impl Context {
 
     /// The whole answer.
     pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Error> {
-        self.backend.call(call).await?.collect().await
+        self.fleet.call(call).await?.collect().await
     }
 }
 

@@ -194,7 +194,9 @@ fn causes(error: &Error) -> Vec<String> {
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     Some(match error.kind() {
         ErrorKind::Connect => "is the server running, and its address right? `longshore servers` tries each of them",
-        ErrorKind::Timeout => "a longer limit: `--set inference.timeout=5m`, or the limit that is named, in the configuration",
+        ErrorKind::Timeout => {
+            "a longer limit: `--set inference.timeout=5m`, or the limit that is named, in the configuration"
+        }
         ErrorKind::UnknownModel => "`longshore models` lists the models that there are",
         ErrorKind::ModelNotReady => "`longshore load MODEL` makes it ready; `longshore models` shows its state",
         ErrorKind::ContextTooLong => "ask for less: a shorter question, or fewer --max-tokens",
@@ -248,12 +250,20 @@ mod tests {
     #[test]
     fn an_error_tells_what_was_tried_and_what_to_do() {
         let cause = std::io::Error::other("the real reason");
-        let route = Route { server: "gpu".into(), endpoint: "http://h:1".into(), protocol: Protocol::Rest, dialect: "openai" };
+        let route =
+            Route { server: "gpu".into(), endpoint: "http://h:1".into(), protocol: Protocol::Rest, dialect: "openai" };
         let failed = Error::new(ErrorKind::Connect, "connection refused").sent(Sent::No);
-        let attempt = Attempt { route, started: Instant::now(), elapsed: Duration::from_millis(7), error: Some(failed) };
+        let attempt =
+            Attempt { route, started: Instant::now(), elapsed: Duration::from_millis(7), error: Some(failed) };
         let error = Error::new(ErrorKind::Connect, "no server answered").attempts(vec![attempt]).caused_by(cause);
         let lines = error_lines("chat", &error).join("\n");
-        for part in ["failed to chat: no server answered", "because: the real reason", "gpu by rest at http://h:1 (openai)", "after 7 ms, nothing sent", "longshore servers"] {
+        for part in [
+            "failed to chat: no server answered",
+            "because: the real reason",
+            "gpu by rest at http://h:1 (openai)",
+            "after 7 ms, nothing sent",
+            "longshore servers",
+        ] {
             assert!(lines.contains(part), "no {part:?} in\n{lines}");
         }
         let value = failure_json(&Failure::call("chat", error));

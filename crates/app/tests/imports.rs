@@ -37,7 +37,8 @@ fn imports_run_one_way() {
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
         let allowed = ALLOWED.iter().find(|(known, _)| *known == name);
-        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{name} has no place in the order of imports: give it one"));
+        let (_, allowed) =
+            allowed.unwrap_or_else(|| panic!("{name} has no place in the order of imports: give it one"));
         let ours = package["dependencies"].as_array().unwrap().iter().filter_map(|dependency| {
             // Tests may use more, but for the simulator's.
             let counts = dependency["kind"] != "dev" || name == "longshore-sim";

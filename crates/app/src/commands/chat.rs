@@ -138,12 +138,12 @@ async fn say(session: &Session, context: &mut Context) -> Result<Said, Failure> 
     let call = context.call(session.op(stream), session.model.as_deref());
     let mut answer = Answer::default();
     let ending = {
-        let backend = context.backend.clone();
+        let fleet = context.fleet.clone();
         let mut stop = pin!(tokio::signal::ctrl_c());
         let reply = tokio::select! {
             biased;
             _ = &mut stop => None,
-            reply = backend.call(call) => Some(reply),
+            reply = fleet.call(call) => Some(reply),
         };
         match reply {
             None => Ending::Stopped,

@@ -42,7 +42,10 @@ fn check(global: &Global, out: &mut Out) -> Result<(), Failure> {
 
 fn missing_secrets(loaded: &Loaded) -> Vec<String> {
     let config = &loaded.config;
-    let servers = config.servers.iter().filter_map(|server| Some((format!("server {}", server.name), server.credential.as_ref()?)));
+    let servers = config
+        .servers
+        .iter()
+        .filter_map(|server| Some((format!("server {}", server.name), server.credential.as_ref()?)));
     let gateway = config.gateway.token.as_ref().map(|token| ("the gateway".to_owned(), token));
     let missing = |(whose, credential): (String, &Credential)| {
         let error = credential.resolve(&context::variable).err()?;
@@ -104,7 +107,11 @@ fn paths(global: &Global, out: &mut Out) -> Result<(), Failure> {
         table.row([candidate.path.display().to_string(), candidate.reason.into(), state.into()]);
     }
     if let Some(history) = history {
-        table.row([history.clone(), "questions asked in `chat`".into(), if Path::new(&history).is_file() { "there" } else { "not there" }.into()]);
+        table.row([
+            history.clone(),
+            "questions asked in `chat`".into(),
+            if Path::new(&history).is_file() { "there" } else { "not there" }.into(),
+        ]);
     }
     out.line(table.text())
 }

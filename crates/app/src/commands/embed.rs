@@ -2,7 +2,10 @@
 
 use std::{io, time::Instant};
 
-use longshore_core::{Op, call::{Embedding, Prompt}};
+use longshore_core::{
+    Op,
+    call::{Embedding, Prompt},
+};
 use serde_json::{Value, json};
 
 use crate::{cli::Embed, context::Context, exit::Failure, report, terminal::Style};
@@ -19,13 +22,13 @@ pub(crate) async fn run(arguments: Embed, context: &mut Context) -> Result<(), F
     if out.manner.json {
         let mut map = report::head(&answer, model);
         map.insert("dimensions".into(), json!(answer.embeddings.first().map(Vec::len)));
-        map.insert("embeddings".into(), json!(answer.embeddings));
+        map.insert("embeddings".into(), answer.embeddings.iter().map(|vector| numbers(vector)).collect());
         report::tail(&mut map, &answer, started);
         return out.json_line(&Value::Object(map));
     }
     // A line for each text, so that other programs can take them one by one.
     for vector in &answer.embeddings {
-        out.json_line(vector)?;
+        out.json_line(&numbers(vector))?;
     }
     if context.verbose > 0 {
         out.styled_note(Style::Dim, &report::summary(&answer, started));
@@ -33,12 +36,19 @@ pub(crate) async fn run(arguments: Embed, context: &mut Context) -> Result<(), F
     Ok(())
 }
 
+/// A vector as JSON, each number as short as tells it from its neighbours.
+fn numbers(vector: &[f32]) -> Value {
+    vector.iter().map(|number| number.to_string().parse::<f64>().map_or(Value::Null, Value::from)).collect()
+}
+
 fn texts(arguments: &Embed, input_is_terminal: bool) -> Result<Vec<String>, Failure> {
     let mut texts = arguments.texts.clone();
     texts.extend(arguments.inputs.iter().cloned());
     if texts.is_empty() {
         if input_is_terminal {
-            return Err(Failure::Usage("there is no text: `longshore embed MODEL TEXT…`, or lines on standard input".into()));
+            return Err(Failure::Usage(
+                "there is no text: `longshore embed MODEL TEXT…`, or lines on standard input".into(),
+            ));
         }
         let lines: Result<Vec<String>, io::Error> = io::stdin().lines().collect();
         texts = lines.map_err(|error| Failure::Other(format!("read standard input: {error}")))?;

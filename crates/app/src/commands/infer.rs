@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: Infer, context: &mut Context) -> Result<(), F
         stream: arguments.stream,
         ..Inference::default()
     };
-    let reply = context.backend.call(context.call(Op::Infer(inference), Some(model))).await.map_err(failed)?;
+    let reply = context.fleet.call(context.call(Op::Infer(inference), Some(model))).await.map_err(failed)?;
     let mut answer = Answer { route: Some(reply.route), ledger: reply.ledger, ..Answer::default() };
     let mut events = reply.events;
     while let Some(event) = events.next().await {
@@ -93,7 +93,11 @@ async fn declared(arguments: &Infer, context: &Context) -> Result<Vec<TensorSpec
 
 fn requested(output: &Output) -> RequestedOutput {
     // NaN, and bytes that are no text, reach a file only as raw bytes.
-    RequestedOutput { name: output.name.clone(), binary: output.file.as_ref().map(|_| true), ..RequestedOutput::default() }
+    RequestedOutput {
+        name: output.name.clone(),
+        binary: output.file.as_ref().map(|_| true),
+        ..RequestedOutput::default()
+    }
 }
 
 /// For people: each answer as it comes, without what goes to a file.
@@ -109,14 +113,20 @@ fn show(output: &InferenceOutput, wanted: &[Output], context: &mut Context) -> R
     Ok(())
 }
 
-fn finish(answer: &Answer, wanted: &[Output], arguments: &Infer, started: Instant, context: &mut Context) -> Result<(), Failure> {
+fn finish(
+    answer: &Answer,
+    wanted: &[Output],
+    arguments: &Infer,
+    started: Instant,
+    context: &mut Context,
+) -> Result<(), Failure> {
     let written = store(answer, wanted)?;
     let out = &mut context.out;
     if out.manner.json {
         let mut map = report::head(answer, Some(&arguments.model));
         let first = answer.outputs.first();
         map.insert("model_version".into(), json!(first.and_then(|output| output.version.as_deref())));
-        map.insert("outputs".into(), first.map(|output| outputs_json(output)).transpose()?.unwrap_or_else(|| json!([])));
+        map.insert("outputs".into(), first.map(outputs_json).transpose()?.unwrap_or_else(|| json!([])));
         if arguments.stream {
             let answers: Result<Vec<Value>, Failure> = answer.outputs.iter().map(outputs_json).collect();
             map.insert("answers".into(), answers?.into());
@@ -142,7 +152,8 @@ fn store(answer: &Answer, wanted: &[Output]) -> Result<Vec<String>, Failure> {
         let found = answer.outputs.iter().rev().flat_map(|output| &output.outputs).find(|tensor| tensor.name() == name);
         let tensor = found.ok_or_else(|| Failure::Other(format!("write `{name}`: the model gave no such output")))?;
         let shown = path.display();
-        let mut file = BufWriter::new(File::create(path).map_err(|error| Failure::Other(format!("write {shown}: {error}")))?);
+        let mut file =
+            BufWriter::new(File::create(path).map_err(|error| Failure::Other(format!("write {shown}: {error}")))?);
         npy::write(tensor, &mut file).map_err(|error| Failure::Other(format!("write {shown}: {error}")))?;
         file.into_inner().map_err(|error| Failure::Other(format!("write {shown}: {error}")))?;
         written.push(shown.to_string());
@@ -156,7 +167,9 @@ fn outputs_json(output: &InferenceOutput) -> Result<Value, Failure> {
 
 /// Elements that JSON cannot write are named as missing: a file can hold them.
 fn tensor_json(tensor: &Tensor) -> Result<Value, Failure> {
-    let data = tensor.to_json().map_err(|error| Failure::Other(format!("print `{}`: {error}; or write it with -o NAME=@FILE.npy", tensor.name())))?;
+    let data = tensor.to_json().map_err(|error| {
+        Failure::Other(format!("print `{}`: {error}; or write it with -o NAME=@FILE.npy", tensor.name()))
+    })?;
     Ok(json!({ "name": tensor.name(), "datatype": tensor.datatype(), "shape": tensor.shape(), "data": data }))
 }
 

@@ -32,8 +32,8 @@ pub(crate) async fn unload(arguments: &ModelName, context: &mut Context) -> Resu
 async fn follow(op: Op, model: &str, verb: &str, goal: ModelState, context: &mut Context) -> Result<(), Failure> {
     let started = Instant::now();
     let failed = |error| Failure::call(format!("{verb} `{model}`"), error);
-    let call = context.call_without_limit(op, Some(model));
-    let reply = context.backend.call(call).await.map_err(failed)?;
+    let call = context.call(op, Some(model));
+    let reply = context.fleet.call(call).await.map_err(failed)?;
     let mut answer = Answer { route: Some(reply.route), ledger: reply.ledger, ..Answer::default() };
     let mut progress = LoadProgress::new(context.out.manner);
     let mut events = reply.events;
@@ -54,7 +54,13 @@ async fn follow(op: Op, model: &str, verb: &str, goal: ModelState, context: &mut
     tell(&answer, model, &state, started, context)
 }
 
-fn tell(answer: &Answer, model: &str, state: &ModelState, started: Instant, context: &mut Context) -> Result<(), Failure> {
+fn tell(
+    answer: &Answer,
+    model: &str,
+    state: &ModelState,
+    started: Instant,
+    context: &mut Context,
+) -> Result<(), Failure> {
     let out = &mut context.out;
     if out.manner.json {
         let mut map = report::head(answer, Some(model));

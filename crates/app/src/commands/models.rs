@@ -8,7 +8,10 @@ use crate::{
     context::Context,
     exit::Failure,
     report,
-    terminal::{Style, table::{Table, bytes}},
+    terminal::{
+        Style,
+        table::{Table, bytes},
+    },
 };
 
 /// Lists.
@@ -41,7 +44,8 @@ pub(crate) fn show(answer: &Answer, context: &mut Context) -> Result<(), Failure
 }
 
 fn table(models: &[ModelInfo]) -> Table {
-    let mut table = Table::new(["MODEL", "SERVER", "STATE", "KIND", "FAMILY", "QUANT", "CONTEXT", "SIZE"]).right(6).right(7);
+    let mut table =
+        Table::new(["MODEL", "SERVER", "STATE", "KIND", "FAMILY", "QUANT", "CONTEXT", "SIZE"]).right(6).right(7);
     for model in models {
         table.row([
             model.id.to_string(),

@@ -23,7 +23,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, out: Out) -> Result<(),
     announce(&server.url(), &mut context.out)?;
 
     let finished = {
-        let mut serving = pin!(server.serve(context.backend, stop_signal()));
+        let mut serving = pin!(server.serve(context.fleet, stop_signal()));
         let stopped_twice = async {
             stop_signal().await;
             stop_signal().await;

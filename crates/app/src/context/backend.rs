@@ -1,19 +1,150 @@
-//! From settings to the backend that commands and the server talk to.
+//! From settings to the backend that commands and the server talk to: the configured servers and the engine, as one
+//! [`Fleet`]. Nothing is connected to here.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use longshore_config::Config;
-use longshore_core::Backend;
+use longshore_client::{
+    DialectChoice, Fleet, FleetBuilder, FleetConfig, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+};
+use longshore_config::{Config, ENGINE_NAME, Server};
+use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
 
 use crate::exit::Failure;
 
-pub(crate) fn open(config: &Config, preload: bool) -> Result<Arc<dyn Backend>, Failure> {
-    let engine = longshore_engine::Engine::new(longshore_engine::EngineConfig { name: "built-in".into(), preload_builtin: preload, ..Default::default() })
-        .map_err(|error| Failure::call("start the engine", error))?;
-    let _ = config;
-    Ok(Arc::new(engine))
+use super::variable;
+
+/// The backend of this configuration; with `preload`, the engine begins to load its built-in model. What a person should
+/// know goes to `warnings`.
+pub(crate) fn open(config: &Config, preload: bool, warnings: &mut Vec<String>) -> Result<Arc<Fleet>, Failure> {
+    let servers: Vec<ServerConfig> = config.servers.iter().map(|server| server_config(server, warnings)).collect();
+    let has_servers = !servers.is_empty();
+    let builder = with_engine(Fleet::builder(fleet_config(config, servers)), config, preload, has_servers)?;
+    let built = builder.build().map_err(|error| Failure::Configuration(error.to_string()))?;
+    Ok(Arc::new(built))
 }
 
-pub(crate) fn check_server(_config: &Config, _name: &str) -> Result<(), Failure> {
-    Ok(())
+/// Whether there is a server of this name.
+pub(crate) fn check_name(fleet: &Fleet, name: &str) -> Result<(), Failure> {
+    if fleet.servers().any(|known| known.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    let known: Vec<String> = fleet.servers().map(|known| format!("`{known}`")).collect();
+    Err(Failure::Usage(format!("there is no server `{name}`; there are {}", known.join(", "))))
+}
+
+fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
+    let (timeouts, pool) = (&config.timeouts, &config.pool);
+    FleetConfig {
+        servers,
+        default_model: config.inference.model.clone().or_else(|| own_model(config)),
+        timeouts: Timeouts {
+            connect: timeouts.connect,
+            headers: timeouts.headers,
+            first_token: timeouts.first_token,
+            idle: timeouts.idle,
+            total: config.inference.timeout,
+            ..Timeouts::default()
+        },
+        retry: Retry { max_attempts: config.retry.max_attempts as usize },
+        pool: Pool {
+            max_idle_per_host: pool.max_idle_per_host as usize,
+            idle_timeout: pool.idle_timeout,
+            http2_keepalive: pool.http2_keepalive,
+        },
+        limits: Limits {
+            reply_body_bytes: config.limits.reply_body.as_usize(),
+            stream_event_bytes: config.limits.stream_event.as_usize(),
+        },
+    }
+}
+
+/// A secret that is not there must not keep the other servers from answering: this one will say what it thinks of it.
+fn server_config(server: &Server, warnings: &mut Vec<String>) -> ServerConfig {
+    let credential = server.credential.as_ref().and_then(|credential| match credential.resolve(&variable) {
+        Ok(secret) => Some(Secret::new(secret.expose())),
+        Err(error) => {
+            warnings.push(format!("server {}: {error}; it is called without a token", server.name));
+            None
+        }
+    });
+    let file = |path: &Option<PathBuf>| path.clone().map(Pem::File);
+    let tls = server.tls.as_ref().map_or_else(Tls::default, |tls| Tls {
+        ca: file(&tls.ca),
+        client_certificate: file(&tls.client_certificate),
+        client_key: file(&tls.client_key),
+        server_name: tls.server_name.clone(),
+    });
+    ServerConfig {
+        rest: server.rest.as_ref().map(ToString::to_string),
+        grpc: server.grpc.as_ref().map(ToString::to_string),
+        dialect: dialects(server.dialect),
+        credential,
+        tls,
+        weight: server.weight,
+        prefer: server.prefer.map(|protocol| match protocol {
+            longshore_config::Protocol::Rest => Protocol::Rest,
+            longshore_config::Protocol::Grpc => Protocol::Grpc,
+        }),
+        ..ServerConfig::new(server.name.as_str())
+    }
+}
+
+/// A choice in the configuration is a family: `oip` is spoken over REST and over gRPC.
+fn dialects(choice: longshore_config::DialectChoice) -> DialectChoice {
+    use longshore_config::DialectChoice as Choice;
+    let family = match choice {
+        Choice::Auto => return DialectChoice::Auto,
+        Choice::Native => "native",
+        Choice::Openai => "openai",
+        Choice::Oip => "oip",
+    };
+    let is_of_family = |dialect: &&&'static dyn Dialect| dialect.name().split(['-', '_']).next() == Some(family);
+    DialectChoice::Named(dialect::DIALECTS.iter().filter(is_of_family).copied().collect())
+}
+
+/// With no server configured it is the built-in model that answers, which is loaded when it is first asked.
+#[cfg(feature = "engine")]
+fn own_model(config: &Config) -> Option<String> {
+    (config.servers.is_empty() && config.engine.enabled).then(|| longshore_engine::BUILT_IN.to_owned())
+}
+
+#[cfg(not(feature = "engine"))]
+fn own_model(_: &Config) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "engine")]
+fn with_engine(
+    builder: FleetBuilder,
+    config: &Config,
+    preload: bool,
+    has_servers: bool,
+) -> Result<FleetBuilder, Failure> {
+    use longshore_engine::{Engine, EngineConfig};
+
+    let engine = &config.engine;
+    if !engine.enabled {
+        return if has_servers { Ok(builder) } else { Err(nobody("the engine is turned off (engine.enabled)")) };
+    }
+    let engine = Engine::new(EngineConfig {
+        name: ENGINE_NAME.into(),
+        models: engine.models.clone(),
+        threads: engine.threads as usize,
+        slots: engine.slots as usize,
+        queue: engine.queue as usize,
+        memory_budget: engine.memory_budget.get(),
+        preload_builtin: preload,
+    });
+    let engine = engine.map_err(|error| Failure::call("start the engine", error))?;
+    Ok(builder.backend(ENGINE_NAME, Arc::new(engine)))
+}
+
+#[cfg(not(feature = "engine"))]
+fn with_engine(builder: FleetBuilder, _: &Config, _: bool, has_servers: bool) -> Result<FleetBuilder, Failure> {
+    if has_servers { Ok(builder) } else { Err(nobody("this program was built without an engine")) }
+}
+
+fn nobody(why: &str) -> Failure {
+    let message = format!("no server is configured, and {why}; `longshore config init` begins a configuration");
+    Failure::call("find a server", Error::new(ErrorKind::Connect, message).sent(Sent::No))
 }

@@ -1,8 +1,12 @@
 //! Where log lines go: standard error, as the configuration says.
 
-use longshore_config::{LogFormat, LogLevel, Loaded, Origin};
+use longshore_config::{Loaded, LogFormat, LogLevel, Origin};
 use tracing_subscriber::{
-    Layer, filter::{LevelFilter, Targets}, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use crate::terminal::Manner;

@@ -90,10 +90,17 @@ impl Output {
             None => (text, None),
             Some((name, path)) => {
                 let path = path.strip_prefix('@').filter(|path| !path.is_empty());
-                (name, Some(PathBuf::from(path.ok_or_else(|| format!("output `{name}`: write it as {name}=@FILE.npy"))?)))
+                (
+                    name,
+                    Some(PathBuf::from(path.ok_or_else(|| format!("output `{name}`: write it as {name}=@FILE.npy"))?)),
+                )
             }
         };
-        if name.is_empty() { Err(format!("`{text}`: an output needs a name")) } else { Ok(Self { name: name.into(), file }) }
+        if name.is_empty() {
+            Err(format!("`{text}`: an output needs a name"))
+        } else {
+            Ok(Self { name: name.into(), file })
+        }
     }
 }
 

@@ -142,7 +142,8 @@ fn without_padding(element: &[u8]) -> &[u8] {
 
 fn utf32(element: &[u8], is_big: bool) -> Result<String, Error> {
     let points = element.as_chunks::<4>().0.iter();
-    let points: Vec<u32> = points.map(|&p| if is_big { u32::from_be_bytes(p) } else { u32::from_le_bytes(p) }).collect();
+    let points: Vec<u32> =
+        points.map(|&p| if is_big { u32::from_be_bytes(p) } else { u32::from_le_bytes(p) }).collect();
     let end = points.iter().rposition(|&point| point != 0).map_or(0, |last| last + 1);
     let text: Option<String> = points[..end].iter().map(|&point| char::from_u32(point)).collect();
     text.ok_or_else(|| Error::invalid("a text of the array holds something that is no Unicode character"))

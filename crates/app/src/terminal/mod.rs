@@ -109,7 +109,8 @@ impl Out {
 
     /// A document for a program on standard output: one JSON value and a line feed.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Other(format!("write JSON: {error}")))?;
+        let text =
+            serde_json::to_string_pretty(value).map_err(|error| Failure::Other(format!("write JSON: {error}")))?;
         self.raw_line(&sanitise_json(&text))
     }
 

@@ -16,7 +16,8 @@ impl LoadProgress {
     /// Nothing is shown before the first progress.
     pub(crate) fn new(manner: Manner) -> Self {
         let bar = (manner.error_is_terminal && !manner.json).then(|| {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(ProgressStyle::default_spinner())
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                .with_style(ProgressStyle::default_spinner())
         });
         Self { bar, quiet: manner.json, last: None }
     }

@@ -12,8 +12,12 @@ use std::{
 
 use rustyline::{
     Cmd, Config, Editor, EventHandler, KeyCode, KeyEvent, Modifiers,
-    completion::Completer, error::ReadlineError, highlight::Highlighter, hint::Hinter,
-    history::FileHistory, validate::{ValidationContext, ValidationResult, Validator},
+    completion::Completer,
+    error::ReadlineError,
+    highlight::Highlighter,
+    hint::Hinter,
+    history::FileHistory,
+    validate::{ValidationContext, ValidationResult, Validator},
 };
 use tokio::sync::oneshot;
 
@@ -38,7 +42,11 @@ impl Lines {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn open(prompt: &'static str, commands: &'static [&'static str], history: Option<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn open(
+        prompt: &'static str,
+        commands: &'static [&'static str],
+        history: Option<PathBuf>,
+    ) -> io::Result<Self> {
         let (ask, asked) = mpsc::channel::<oneshot::Sender<io::Result<Line>>>();
         thread::Builder::new().name("line-editor".into()).spawn(move || {
             let mut editor = editor(commands, history.as_deref());

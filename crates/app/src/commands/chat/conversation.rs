@@ -91,7 +91,8 @@ async fn obey(command: &str, session: &mut Session, context: &mut Context) -> Re
         }
         "models" => list(context).await?,
         "model" if rest.is_empty() => {
-            let model = session.model.clone().unwrap_or_else(|| "the configured one, or the first that is ready".into());
+            let model =
+                session.model.clone().unwrap_or_else(|| "the configured one, or the first that is ready".into());
             context.out.line(model)?;
         }
         "model" => session.model = Some(rest.to_owned()),
@@ -118,7 +119,9 @@ async fn list(context: &mut Context) -> Result<(), Failure> {
 fn save(session: &Session, file: &str, context: &mut Context) -> Result<(), Failure> {
     let system = session.system.as_deref().map(|text| Message::new("system", text));
     let messages: Vec<Message> = system.into_iter().chain(session.turns.iter().cloned()).collect();
-    let saved = serde_json::to_string_pretty(&messages).map_err(std::io::Error::other).and_then(|text| fs::write(file, text + "\n"));
+    let saved = serde_json::to_string_pretty(&messages)
+        .map_err(std::io::Error::other)
+        .and_then(|text| fs::write(file, text + "\n"));
     match saved {
         Ok(()) => context.out.styled(Style::Dim, &format!("wrote {file}")),
         Err(error) => {
