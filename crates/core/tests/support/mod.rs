@@ -177,6 +177,18 @@ pub fn decode_events(
     piece: usize,
     trailers: Option<&HeaderMap>,
 ) -> (Vec<Event>, Result<(), Error>) {
+    decode_pieces(dialect, call, peer, head, body.chunks(piece.max(1)), trailers)
+}
+
+/// As [`decode_events`], of a body read in these pieces.
+pub fn decode_pieces<'a>(
+    dialect: &dyn Dialect,
+    call: &Call,
+    peer: &ServerInfo,
+    head: &response::Parts,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    trailers: Option<&HeaderMap>,
+) -> (Vec<Event>, Result<(), Error>) {
     let mut events = Vec::new();
     let result = (|| {
         let mut framer = dialect.framing(call, head).framer(LIMIT);
@@ -196,7 +208,7 @@ pub fn decode_events(
             }
             cut
         };
-        for piece in body.chunks(piece.max(1)) {
+        for piece in pieces {
             cut(Some(piece), &mut events)?;
         }
         cut(None, &mut events)

@@ -16,7 +16,7 @@ use crate::{
     Call, Error, ErrorKind, Event, Framing, Op,
     dialect::{ReplyDecoder, http_error::excerpt},
     event::{EventKind, Raw, Usage},
-    model::{HealthReport, ModelInfo, ModelStatistics, Progress, ServerInfo},
+    model::{HealthReport, ModelInfo, ModelStatistics, ServerInfo},
     tensor::Parameters,
 };
 
@@ -136,18 +136,19 @@ fn read_model(body: &[u8]) -> Result<Vec<EventKind>, Error> {
     Ok(ended([EventKind::Models(vec![named(model)])]))
 }
 
-/// The state in which a load or unload has ended; nothing where the server did not tell.
+/// The state in which a load or unload has ended; no progress where the server did not tell.
 fn read_progress(body: &[u8]) -> Result<Vec<EventKind>, Error> {
     #[derive(Deserialize)]
     struct Told {
         #[serde(rename = "model")]
         _model: String,
         state: Option<Value>,
+        finish_reason: Option<String>,
     }
-    if parse::<Told>(body)?.state.is_none() {
-        return Ok(ended([]));
-    }
-    Ok(ended([EventKind::Progress(parse::<Progress>(body)?)]))
+    let told: Told = parse(body)?;
+    let progress = if told.state.is_some() { Some(EventKind::Progress(parse(body)?)) } else { None };
+    let done = EventKind::Done(event::finish(told.finish_reason.as_deref()));
+    Ok(progress.into_iter().chain([done]).collect())
 }
 
 fn read_health(body: &[u8]) -> Result<Vec<EventKind>, Error> {

@@ -23,7 +23,7 @@ use crate::{
     dialect::ReplyEncoder,
     event::{EventKind, Finish, Usage},
     framing,
-    model::{HealthReport, ModelInfo, ModelStatistics},
+    model::{HealthReport, ModelInfo, ModelStatistics, Progress},
     reply::Answer,
 };
 
@@ -147,11 +147,13 @@ impl Whole {
             }
             // Of several events, such as those of a load, the last one says how it ended.
             _ => match others.last() {
-                Some(EventKind::Progress(progress)) => put_json(progress, body),
+                Some(EventKind::Progress(progress)) => {
+                    put_json(&ProgressOut { progress, finish_reason: self.finish() }, body)
+                }
                 Some(EventKind::ModelConfig(config)) => put_json(&ConfigOut { config }, body),
                 Some(EventKind::Server(server)) => put_json(server, body),
                 Some(EventKind::Health(report)) => put_json(&HealthOut::new(report), body),
-                _ => put_json(&NothingOut { model: self.call.model_name() }, body),
+                _ => put_json(&NothingOut { model: self.call.model_name(), finish_reason: self.finish() }, body),
             },
         }
     }
@@ -168,7 +170,8 @@ impl Whole {
             choices,
             embeddings: (matches!(op, Op::Embed(_)) || !embeddings.is_empty()).then_some(embeddings),
             output: if outputs.len() == 1 { outputs.pop() } else { None },
-            responses: (matches!(op, Op::Infer(_)) && answer.outputs.len() != 1).then_some(outputs),
+            responses: (answer.outputs.len() > 1 || answer.outputs.is_empty() && matches!(op, Op::Infer(_)))
+                .then_some(outputs),
             finish_reason: answer
                 .finish
                 .as_ref()
@@ -176,6 +179,11 @@ impl Whole {
                 .map(Finish::as_str),
             usage: answer.usage,
         }
+    }
+
+    /// How it ended, where that is worth a word.
+    fn finish(&self) -> Option<&str> {
+        self.answer.finish.as_ref().filter(|finish| **finish != Finish::Stop).map(Finish::as_str)
     }
 
     /// A text model has at least one choice, though it may have nothing to say.
@@ -279,10 +287,21 @@ impl<'a> HealthOut<'a> {
     }
 }
 
+/// How a load or unload ended: one that goes on after its answer does not end with `stop`.
+#[derive(Serialize)]
+struct ProgressOut<'a> {
+    #[serde(flatten)]
+    progress: &'a Progress,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<&'a str>,
+}
+
 /// The backend had nothing to tell but that it is done.
 #[derive(Serialize)]
 struct NothingOut<'a> {
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<&'a str>,
 }
 
 fn is_zero(index: &usize) -> bool {
