@@ -11,6 +11,7 @@ mod http_error;
 mod model_id;
 mod native;
 mod oip;
+mod oip_grpc;
 mod oip_rest;
 mod openai;
 
@@ -124,7 +125,7 @@ pub trait ReplyEncoder: Send {
 }
 
 /// Every dialect. Of several that a server understands, the earlier one is preferred.
-pub static DIALECTS: &[&dyn Dialect] = &[&native::Native, &openai::OpenAi, &oip_rest::OipRest];
+pub static DIALECTS: &[&dyn Dialect] = &[&native::Native, &openai::OpenAi, &oip_rest::OipRest, &oip_grpc::OipGrpc];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
