@@ -4,6 +4,7 @@
 //! [`check`] refuses the rest from the header alone, before anything is allocated.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,11 @@ use candle_transformers::models::{
     quantized_gemma3, quantized_glm4, quantized_llama, quantized_phi, quantized_phi3, quantized_qwen2, quantized_qwen3,
 };
 
-use crate::{Error, ErrorKind, gguf::Header, weights::WeightReader};
+use crate::{
+    Error, ErrorKind,
+    gguf::Header,
+    weights::{EMBEDDINGS, OUTPUT, WeightReader},
+};
 
 /// A model's weights.
 pub(crate) trait Weights: Send + Sync {
@@ -198,22 +203,60 @@ pub(crate) fn check(header: &Header) -> Result<(&'static Family, Shape), Error> 
     if header.hyper("expert_count").is_some_and(|experts| experts > 0) {
         return Err(refuse("the model is a mixture of experts, which the engine does not run".into()));
     }
-    Ok((family, shape(header, family)?))
+    let shape = shape(header, family)?;
+    let tensors = header.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    for layer in 0..shape.layers {
+        check_layer(&tensors, &shape, layer)?;
+    }
+    let bytes = resident_bytes(header, family, &shape, true);
+    if bytes > header.file_bytes.saturating_mul(64).saturating_add(UNEXPLAINED_BYTES) {
+        return Err(bad(format!(
+            "it would take {bytes} bytes of memory, which its {} bytes do not explain",
+            header.file_bytes
+        )));
+    }
+    Ok((family, shape))
+}
+
+/// Tables that a small file may ask for: 4 GiB, since gemma3's have that order of magnitude.
+const UNEXPLAINED_BYTES: u64 = 4 << 30;
+
+/// Are the layer's attention matrices as large as the heads? Ties what candle allocates by the hyperparameters to what
+/// the file holds.
+fn check_layer(tensors: &HashMap<&str, &crate::gguf::Tensor>, shape: &Shape, layer: u64) -> Result<(), Error> {
+    let (queries, keys) = (shape.heads * shape.head, shape.kv_heads * shape.head);
+    let matrices: &[(&str, u64)] =
+        &[("attn_qkv", queries + 2 * keys), ("attn_q", queries), ("attn_k", keys), ("attn_v", keys)];
+    let mut found = 0;
+    for (name, rows) in matrices {
+        let name = format!("blk.{layer}.{name}.weight");
+        let Some(tensor) = tensors.get(name.as_str()) else { continue };
+        if tensor.dims != [shape.width, *rows] {
+            return Err(bad(format!(
+                "tensor `{name}` is {:?}, but the model's heads need [{}, {rows}]",
+                tensor.dims, shape.width
+            )));
+        }
+        found += 1;
+    }
+    if found == 0 {
+        return Err(bad(format!("layer {layer} of {} has no attention tensors", shape.layers)));
+    }
+    Ok(())
 }
 
 /// Bytes that a model takes once loaded: its weights as they are kept, and candle's tables. `unpacked`: as F32.
 pub(crate) fn resident_bytes(header: &Header, family: &Family, shape: &Shape, unpacked: bool) -> u64 {
-    let embeddings = "token_embd.weight";
     let kept = |tensor: &crate::gguf::Tensor| {
         if unpacked || tensor.kind.block == 1 { 4 * tensor.elements() } else { tensor.bytes }
     };
     let mut bytes = 4 * shape.width * shape.width + (family.tables)(shape);
     for tensor in &header.tensors {
         // candle looks tokens up in F32, whatever the file has.
-        bytes += if tensor.name == embeddings { 4 * tensor.elements() } else { kept(tensor) };
+        bytes += if tensor.name == EMBEDDINGS { 4 * tensor.elements() } else { kept(tensor) };
     }
-    if header.tensor(crate::weights::OUTPUT).is_none() {
-        bytes += header.tensor(embeddings).map_or(0, kept);
+    if header.tensor(OUTPUT).is_none() {
+        bytes += header.tensor(EMBEDDINGS).map_or(0, kept);
     }
     bytes
 }
@@ -239,7 +282,7 @@ fn shape(header: &Header, family: &Family) -> Result<Shape, Error> {
     let rope = optional("rope.dimension_count", 1024, head)?;
     let feed_forward = optional("feed_forward_length", 1 << 18, 4 * width)?;
     let context = hyper("context_length", u64::from(u32::MAX))?.min(family.max_context as u64);
-    let embeddings = header.tensor("token_embd.weight").ok_or_else(|| bad("tensor `token_embd.weight` is missing"))?;
+    let embeddings = header.tensor(EMBEDDINGS).ok_or_else(|| bad("tensor `token_embd.weight` is missing"))?;
     let [columns, vocabulary] = embeddings.dims[..] else {
         return Err(bad("tensor `token_embd.weight` is no matrix"));
     };
@@ -330,3 +373,6 @@ impl<M> Drop for Borrowed<M> {
         self.free.1.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

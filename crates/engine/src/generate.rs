@@ -106,3 +106,88 @@ fn finish(
 fn show(piece: String, listener: &mut dyn Listener) -> Result<(), Error> {
     if piece.is_empty() { Ok(()) } else { listener.text(piece) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Cursor, sync::Arc};
+
+    use longshore_core::call::{Chat, Message};
+
+    use super::*;
+    use crate::{builtin, gguf::Header, model::Plan, prompt, weights::Watch};
+
+    #[derive(Default)]
+    struct Listening {
+        text: String,
+        /// How often to go on.
+        patience: Option<u32>,
+    }
+
+    impl Listener for Listening {
+        fn text(&mut self, text: String) -> Result<(), Error> {
+            assert!(!text.is_empty());
+            self.text.push_str(&text);
+            Ok(())
+        }
+
+        fn go_on(&mut self) -> Result<(), Error> {
+            match &mut self.patience {
+                Some(0) => Err(Error::new(ErrorKind::Cancelled, "enough")),
+                Some(patience) => {
+                    *patience -= 1;
+                    Ok(())
+                }
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn model() -> Model {
+        let size = builtin::GGUF.len() as u64;
+        let plan = Plan::new(&Header::read(Cursor::new(builtin::GGUF), size).unwrap()).unwrap();
+        let watch = Watch { progress: Arc::new(|_| {}), cancel: Arc::default() };
+        Model::load(Box::new(Cursor::new(builtin::GGUF)), size, &plan, watch).unwrap()
+    }
+
+    fn greedy() -> Sampling {
+        Sampling { temperature: Some(0.0), ..Sampling::default() }
+    }
+
+    #[test]
+    fn tokens_are_counted_as_the_tokenizer_counts_them() {
+        let model = model();
+        for question in ["What is streaming?", "What is a token?", "Tell me about a queue."] {
+            let chat = Chat { messages: vec![Message::new("user", question)], ..Chat::default() };
+            let prompt = prompt::of_chat(&model, &chat).unwrap();
+            let written = format!("<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n");
+            assert_eq!(prompt, model.tokenizer.encode(&written, true).unwrap());
+            let mut listening = Listening::default();
+            let outcome = answer(&model, &prompt, &greedy(), 0, &mut listening).unwrap();
+            let counted = model.tokenizer.encode(&listening.text, false).unwrap().len();
+            assert_eq!(outcome, Outcome { tokens: counted as u64, finish: Finish::Stop }, "{}", listening.text);
+        }
+    }
+
+    #[test]
+    fn the_listener_is_asked_before_every_token() {
+        let model = model();
+        let prompt = model.tokenizer.encode("A token is", true).unwrap();
+        for patience in [0, 1, 5] {
+            let mut listening = Listening { patience: Some(patience), ..Listening::default() };
+            let error = answer(&model, &prompt, &greedy(), 0, &mut listening).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            let shown = model.tokenizer.encode(&listening.text, false).unwrap().len();
+            assert!(shown <= patience as usize, "{shown} tokens with patience for {patience}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_must_leave_room() {
+        let model = model();
+        let prompt = vec![500; 512];
+        let error = answer(&model, &prompt, &greedy(), 0, &mut Listening::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ContextTooLong);
+        let outcome = answer(&model, &prompt[1..], &greedy(), 0, &mut Listening::default()).unwrap();
+        assert!(outcome.tokens <= 1);
+    }
+}

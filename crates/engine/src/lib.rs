@@ -23,12 +23,14 @@ mod slots;
 mod stop;
 mod store;
 mod template;
+#[cfg(test)]
+mod testing;
 mod tokenizer;
 mod weights;
 mod work;
 
 pub use builtin::{GGUF as BUILT_IN_GGUF, ID as BUILT_IN};
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, environment};
 pub use sampler::{DEFAULT_TEMPERATURE, DEFAULT_TOP_K, DEFAULT_TOP_P};
 
 use longshore_core::{Error, ErrorKind};

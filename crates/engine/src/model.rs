@@ -9,7 +9,7 @@ use std::{
 };
 
 use candle_core::{
-    Device, Tensor,
+    Device, Module, Result as Candle, Tensor,
     quantized::{
         QMatMul,
         gguf_file::{Content, TensorInfo, Value},
@@ -22,7 +22,7 @@ use crate::{
     gguf::Header,
     template::ChatTemplate,
     tokenizer::Tokenizer,
-    weights::{Source, Watch, WeightReader},
+    weights::{EMBEDDINGS, Source, Watch, WeightReader},
 };
 
 /// Up to this many bytes of F32 weights a model is small: it is unpacked, and one thread computes a request.
@@ -31,7 +31,7 @@ const SMALL_BYTES: u64 = 64 << 20;
 /// A model that can answer.
 pub(crate) struct Model {
     weights: Box<dyn Weights>,
-    head: QMatMul,
+    head: Head,
     shape: Shape,
     piece: usize,
     /// Its vocabulary.
@@ -96,7 +96,7 @@ impl Model {
             reader.unpack_all(&mut content);
         }
         let output = reader.hide_output(&mut content, usize::try_from(plan.shape.width).unwrap_or_default());
-        let head = head(&content, output, &mut reader).map_err(unloadable)?;
+        let head = Head::load(&content, output, &mut reader).map_err(unloadable)?;
         // The vocabulary's texts are the largest part of the metadata, and candle's models do not want them.
         content.metadata.retain(|key, _| !key.starts_with("tokenizer."));
         let weights = (plan.family.load)(content, &mut reader, &device).map_err(unloadable)?;
@@ -155,8 +155,7 @@ impl Session<'_> {
     /// # Errors
     /// [`ErrorKind::Server`] when candle fails.
     pub(crate) fn logits(&self, hidden: &Hidden) -> Result<Tensor, Error> {
-        use candle_core::Module;
-        self.model.head.forward(&hidden.0).and_then(|logits| logits.flatten_all()).map_err(failed)
+        self.model.head.scores(&hidden.0).map_err(failed)
     }
 }
 
@@ -204,13 +203,35 @@ fn amend(content: &mut Content, plan: &Plan) {
     content.metadata.insert("general.dtype".into(), Value::U32(0));
 }
 
-/// The output matrix: the file's own, or the embeddings when it has none.
-fn head(content: &Content, output: Option<TensorInfo>, reader: &mut WeightReader) -> candle_core::Result<QMatMul> {
-    let tensor = match output {
-        Some(info) => info.read(reader, content.tensor_data_offset, &Device::Cpu)?,
-        None => content.tensor(reader, "token_embd.weight", &Device::Cpu)?,
-    };
-    QMatMul::from_qtensor(tensor)
+/// From the last hidden state to the scores of all tokens.
+struct Head {
+    matrix: QMatMul,
+    bias: Option<Tensor>,
+}
+
+impl Head {
+    /// The file's own output, or the embeddings when it has none.
+    fn load(
+        content: &Content,
+        (matrix, bias): (Option<TensorInfo>, Option<TensorInfo>),
+        reader: &mut WeightReader,
+    ) -> Candle<Self> {
+        let mut read = |info: TensorInfo| info.read(reader, content.tensor_data_offset, &Device::Cpu);
+        let bias = bias.map(|info| read(info)?.dequantize(&Device::Cpu)).transpose()?;
+        let matrix = match matrix {
+            Some(info) => read(info)?,
+            None => content.tensor(reader, EMBEDDINGS, &Device::Cpu)?,
+        };
+        Ok(Self { matrix: QMatMul::from_qtensor(matrix)?, bias })
+    }
+
+    fn scores(&self, hidden: &Tensor) -> Candle<Tensor> {
+        let scores = self.matrix.forward(hidden)?.flatten_all()?;
+        match &self.bias {
+            Some(bias) => scores + bias,
+            None => Ok(scores),
+        }
+    }
 }
 
 fn unloadable(error: candle_core::Error) -> Error {

@@ -4,12 +4,14 @@
 //! the last of them goes away, the load is cancelled. Who uses a model holds a [`Lease`], and unloading waits for the
 //! last one. Loading runs on a thread of its own.
 
+mod load;
+
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
 };
@@ -22,8 +24,10 @@ use crate::{
     model::{Model, Plan},
     slots,
     store::{self, Stored},
-    weights::Watch,
 };
+
+use load::{Job, read};
+pub(crate) use load::{Status, Ticket};
 
 /// Every model, and what is loaded.
 #[derive(Clone)]
@@ -55,23 +59,6 @@ enum Phase {
     /// The weights live on in the leases.
     Draining,
     Failed(Error),
-}
-
-/// A load under way.
-struct Job {
-    cancel: Arc<AtomicBool>,
-    /// Tickets out; changed under the registry's lock only.
-    tickets: AtomicU64,
-    status: watch::Sender<Status>,
-}
-
-/// How far a load has come.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
-    pub(crate) done_bytes: u64,
-    pub(crate) total_bytes: u64,
-    /// Set once, at the end.
-    pub(crate) result: Option<Result<(), Error>>,
 }
 
 impl Registry {
@@ -361,58 +348,6 @@ impl Shared {
     }
 }
 
-/// Somebody's part in a load; the last one dropped cancels it.
-pub(crate) struct Ticket {
-    shared: Arc<Shared>,
-    id: Arc<str>,
-    job: Arc<Job>,
-    status: watch::Receiver<Status>,
-}
-
-impl Ticket {
-    /// How far it is now.
-    pub(crate) fn status(&mut self) -> Status {
-        self.status.borrow_and_update().clone()
-    }
-
-    /// Waits until [`Ticket::status`] has something new.
-    pub(crate) async fn changed(&mut self) {
-        // The sender lives in the job that this holds.
-        let _ = self.status.changed().await;
-    }
-
-    async fn finished(&mut self) -> Result<(), Error> {
-        loop {
-            if let Some(result) = self.status().result {
-                return result;
-            }
-            self.changed().await;
-        }
-    }
-
-    /// Lets the load go on without anybody waiting.
-    pub(crate) fn detach(self) {
-        self.job.tickets.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut models = self.shared.lock();
-        if self.job.tickets.fetch_sub(1, Ordering::Relaxed) > 1 {
-            return;
-        }
-        if let Some(entry) = models.get_mut(&self.id) {
-            if matches!(&entry.phase, Phase::Loading(job) if Arc::ptr_eq(job, &self.job)) {
-                self.job.cancel.store(true, Ordering::Relaxed);
-                entry.phase = Phase::Unloaded;
-                drop(models);
-                self.shared.notify();
-            }
-        }
-    }
-}
-
 /// The right to compute with a model; unloading waits for it to be dropped.
 pub(crate) struct Lease {
     shared: Arc<Shared>,
@@ -443,30 +378,6 @@ impl Drop for Lease {
             self.shared.notify();
         }
     }
-}
-
-/// Reads a model; blocks. The header is read again, since the file may have changed after it was listed.
-fn read(stored: &Stored, job: &Arc<Job>) -> Result<Model, Error> {
-    let (file, header) = stored.place.open()?;
-    let plan = Plan::new(&header)?;
-    let step = header.file_bytes / 256;
-    let told = AtomicU64::new(0);
-    let status = job.clone();
-    let progress = move |done: u64| {
-        // Waking those who watch for every tensor would cost more than it tells.
-        if done >= told.load(Ordering::Relaxed).saturating_add(step) {
-            told.store(done, Ordering::Relaxed);
-            status.status.send_modify(|status| status.done_bytes = done);
-        }
-    };
-    let model = Model::load(
-        file,
-        header.file_bytes,
-        &plan,
-        Watch { progress: Arc::new(progress), cancel: job.cancel.clone() },
-    )?;
-    job.status.send_modify(|status| status.done_bytes = header.file_bytes);
-    Ok(model)
 }
 
 fn unknown<S: AsRef<str>>(id: &str, known: impl IntoIterator<Item = S>) -> Error {

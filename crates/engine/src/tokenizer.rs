@@ -4,9 +4,12 @@
 //! (`llama`). [`Detokenizer`] turns tokens into text piece by piece, and never splits a character over two pieces.
 //! It does not know chats: that is [`crate::template`].
 
+mod detokenizer;
+mod file;
+
 use std::collections::{HashMap, HashSet};
 
-use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::gguf_file::Content;
 use tokenizers::{
     AddedToken, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Inner,
     models::bpe::BPE,
@@ -20,6 +23,9 @@ use tokenizers::{
 };
 
 use crate::{Error, ErrorKind};
+
+pub(crate) use detokenizer::Detokenizer;
+use file::File;
 
 /// Pieces that the tokenizer remembers; the default of 10,000 costs memory and gains nothing measurable here.
 const CACHE: usize = 1024;
@@ -95,10 +101,10 @@ impl Tokenizer {
     pub(crate) fn encode(&self, text: &str, start: bool) -> Result<Vec<u32>, Error> {
         let encoding = self.inner.encode_fast(text, false).map_err(broken)?;
         let mut ids = encoding.get_ids().to_vec();
-        if let (true, true, Some(bos)) = (start, self.add_bos, self.bos) {
-            if ids.first() != Some(&bos) {
-                ids.insert(0, bos);
-            }
+        if let (true, true, Some(bos)) = (start, self.add_bos, self.bos)
+            && ids.first() != Some(&bos)
+        {
+            ids.insert(0, bos);
         }
         Ok(ids)
     }
@@ -116,11 +122,6 @@ impl Tokenizer {
     /// Number of tokens in the vocabulary.
     pub(crate) fn size(&self) -> usize {
         self.size
-    }
-
-    /// A token by its spelling in the vocabulary.
-    pub(crate) fn id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
     }
 
     /// The spelling in the vocabulary of the token that begins a text, if there is one.
@@ -143,6 +144,7 @@ impl Tokenizer {
         }
     }
 
+    #[cfg(test)]
     /// The text of these tokens; bytes that are no UTF-8 become U+FFFD.
     pub(crate) fn decode(&self, ids: &[u32]) -> String {
         let mut text = Detokenizer::default();
@@ -152,46 +154,6 @@ impl Tokenizer {
         }
         all + &text.finish()
     }
-}
-
-/// Bytes to text, holding back a character until its last byte has come.
-#[derive(Default)]
-pub(crate) struct Detokenizer {
-    held: Vec<u8>,
-}
-
-impl Detokenizer {
-    /// The text that is complete with these bytes; bytes that can never become a character become U+FFFD.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
-        self.held.extend_from_slice(bytes);
-        let mut text = String::new();
-        let mut done = 0;
-        for chunk in self.held.utf8_chunks() {
-            text.push_str(chunk.valid());
-            done += chunk.valid().len();
-            let invalid = chunk.invalid();
-            let at_end = done + invalid.len() == self.held.len();
-            if invalid.is_empty() || (at_end && may_grow(invalid)) {
-                break;
-            }
-            text.push(char::REPLACEMENT_CHARACTER);
-            done += invalid.len();
-        }
-        self.held.drain(..done);
-        text
-    }
-
-    /// What is left, made valid.
-    pub(crate) fn finish(&mut self) -> String {
-        let text = String::from_utf8_lossy(&self.held).into_owned();
-        self.held.clear();
-        text
-    }
-}
-
-/// Could more bytes complete this character?
-fn may_grow(start: &[u8]) -> bool {
-    std::str::from_utf8(start).is_err_and(|error| error.error_len().is_none())
 }
 
 // llama_token_type
@@ -338,65 +300,6 @@ fn ids(types: &[u32], wanted: impl Fn(u32) -> bool) -> HashSet<u32> {
     types.iter().zip(0_u32..).filter(|(kind, _)| wanted(**kind)).map(|(_, id)| id).collect()
 }
 
-/// Typed access to a file's metadata.
-struct File<'a>(&'a Content);
-
-impl<'a> File<'a> {
-    fn text(&self, key: &str) -> Option<&'a str> {
-        self.0.metadata.get(key)?.to_string().ok().map(String::as_str)
-    }
-
-    fn flag(&self, key: &str) -> Option<bool> {
-        self.0.metadata.get(key)?.to_bool().ok()
-    }
-
-    fn number(&self, key: &str) -> Option<u32> {
-        whole(self.0.metadata.get(key)?)
-    }
-
-    fn list(&self, key: &str) -> Result<&'a [Value], Error> {
-        match self.0.metadata.get(key) {
-            Some(Value::Array(values)) => Ok(values),
-            _ => Err(bad(format!("its list `{key}` is missing, so its text cannot be tokenised"))),
-        }
-    }
-
-    fn texts(&self, key: &str) -> Result<Vec<&'a str>, Error> {
-        let text = |value: &'a Value| {
-            value.to_string().map(String::as_str).map_err(|_| bad(format!("`{key}` holds something that is no text")))
-        };
-        self.list(key)?.iter().map(text).collect()
-    }
-
-    fn numbers(&self, key: &str) -> Result<Vec<f32>, Error> {
-        self.list(key)?
-            .iter()
-            .map(|value| value.to_f32().map_err(|_| bad(format!("`{key}` holds something that is no number"))))
-            .collect()
-    }
-
-    fn token_types(&self, tokens: usize) -> Result<Vec<u32>, Error> {
-        if !self.0.metadata.contains_key("tokenizer.ggml.token_type") {
-            return Ok(vec![1; tokens]);
-        }
-        let types = self.list("tokenizer.ggml.token_type")?;
-        if types.len() != tokens {
-            return Err(bad(format!("it has {tokens} tokens but {} token types", types.len())));
-        }
-        Ok(types.iter().map(|value| whole(value).unwrap_or(1)).collect())
-    }
-}
-
-fn whole(value: &Value) -> Option<u32> {
-    match value {
-        Value::I8(value) => (*value).try_into().ok(),
-        Value::I16(value) => (*value).try_into().ok(),
-        Value::I32(value) => (*value).try_into().ok(),
-        Value::I64(value) => (*value).try_into().ok(),
-        value => value.to_u64().ok()?.try_into().ok(),
-    }
-}
-
 fn bad(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidRequest, what)
 }
@@ -407,106 +310,4 @@ fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::builtin;
-
-    fn built_in() -> Tokenizer {
-        Tokenizer::from_gguf(&Content::read(&mut Cursor::new(builtin::GGUF)).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn control_tokens_are_found_in_text_and_silent_in_answers() {
-        let tokenizer = built_in();
-        let ids = tokenizer.encode("<|im_start|>user\nHi<|im_end|>", true).unwrap();
-        assert_eq!((ids[0], *ids.last().unwrap()), (1, 2));
-        assert!(tokenizer.is_end(2) && !tokenizer.is_end(1));
-        assert_eq!(tokenizer.decode(&ids), "user\nHi");
-        assert_eq!(tokenizer.size(), 1024);
-    }
-
-    #[test]
-    fn agrees_with_candles_own_tokenizer() {
-        use candle_core::quantized::tokenizer::TokenizerFromGguf;
-        let content = Content::read(&mut Cursor::new(builtin::GGUF)).unwrap();
-        let theirs = Inner::from_gguf(&content).unwrap();
-        let ours = built_in();
-        for text in ["What is streaming?", "It's 1234 o'clock.\n\n  Done", "naïve 🦀 λ", "  a\tb\r\n"] {
-            assert_eq!(ours.encode(text, true).unwrap(), theirs.encode(text, true).unwrap().get_ids(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn sentence_pieces_merge_by_score() {
-        let pieces = [
-            "<unk>", "<s>", "</s>", "<0x0A>", "<0xF0>", "<0x9F>", "<0xA6>", "<0x80>", "▁", "a", "b", "▁a", "ab", "▁ab",
-        ];
-        let scores = [0., 0., 0., 0., 0., 0., 0., 0., -9., -8., -7., -2., -1., -3.];
-        let types = [2, 3, 3, 6, 6, 6, 6, 6, 1, 1, 1, 1, 1, 1];
-        let metadata = HashMap::from([
-            ("tokenizer.ggml.model".into(), Value::String("llama".into())),
-            ("tokenizer.ggml.tokens".into(), Value::Array(pieces.map(|piece| Value::String(piece.into())).to_vec())),
-            ("tokenizer.ggml.scores".into(), Value::Array(scores.map(Value::F32).to_vec())),
-            ("tokenizer.ggml.token_type".into(), Value::Array(types.map(Value::I32).to_vec())),
-            ("tokenizer.ggml.bos_token_id".into(), Value::U32(1)),
-            ("tokenizer.ggml.eos_token_id".into(), Value::U32(2)),
-        ]);
-        let content = Content {
-            magic: candle_core::quantized::gguf_file::VersionedMagic::GgufV3,
-            metadata,
-            tensor_infos: HashMap::new(),
-            tensor_data_offset: 0,
-        };
-        let tokenizer = Tokenizer::from_gguf(&content).unwrap();
-        let check = |text: &str, expected: &[u32], back: &str| {
-            let ids = tokenizer.encode(text, true).unwrap();
-            assert_eq!(ids, expected, "{text:?}");
-            assert_eq!(tokenizer.decode(&ids), back, "{text:?}");
-        };
-        check("ab", &[1, 13], " ab");
-        check("a ab", &[1, 11, 13], " a ab");
-        check("🦀\n", &[1, 8, 4, 5, 6, 7, 3], " 🦀\n");
-        assert!(tokenizer.is_end(2));
-    }
-
-    #[test]
-    fn characters_are_never_split() {
-        let mut text = Detokenizer::default();
-        let crab = "🦀".as_bytes();
-        let pieces: Vec<_> = crab.iter().map(|byte| text.push(&[*byte])).collect();
-        assert_eq!(pieces, ["", "", "", "🦀"]);
-        assert_eq!(text.push(&[b'a', 0xFF, b'b']), "a\u{FFFD}b");
-        assert_eq!(text.push(&crab[..2]), "");
-        assert_eq!(text.push(b"x"), "\u{FFFD}x");
-        assert_eq!(text.push(&crab[..3]), "");
-        assert_eq!(text.finish(), "\u{FFFD}");
-    }
-
-    proptest! {
-        /// The built-in vocabulary has every byte, so any text survives the way there and back (as NFC leaves it).
-        #[test]
-        fn any_text_comes_back(text in "\\PC{0,40}") {
-            let tokenizer = built_in();
-            let ids = tokenizer.encode(&text, false).unwrap();
-            prop_assert_eq!(tokenizer.decode(&ids), text);
-        }
-
-        #[test]
-        fn any_split_gives_the_same_text(text in "\\PC{0,20}", cuts in prop::collection::vec(1..5_usize, 0..40)) {
-            let (mut detokenizer, mut all, mut rest) = (Detokenizer::default(), String::new(), text.as_bytes());
-            for cut in cuts.into_iter().chain(std::iter::repeat(3)) {
-                if rest.is_empty() {
-                    break;
-                }
-                let (piece, after) = rest.split_at(cut.min(rest.len()));
-                all.push_str(&detokenizer.push(piece));
-                rest = after;
-            }
-            prop_assert_eq!(all + &detokenizer.finish(), text);
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //! the file has them.
 //!
 //! [`WeightReader`] appends made-up tensors after the file's end and points the table of contents there:
-//! * `output.weight` becomes the identity, so that a family's forward pass gives the last hidden state in place of the
+//! * `output.weight` becomes the identity (and `output.bias` zero), so that a family's forward pass gives the last hidden state in place of the
 //!   logits. One set of weights then serves embeddings and generation; the real output matrix is applied by
 //!   [`crate::model`].
 //! * In a small model every quantised tensor is shown as F32. candle 0.11 multiplies quantised matrices on a pool that
@@ -26,6 +26,10 @@ use candle_core::{
 
 /// The output matrix, under its name in every family.
 pub(crate) const OUTPUT: &str = "output.weight";
+/// The vectors of the tokens, under their name in every family; also the output matrix of files without one.
+pub(crate) const EMBEDDINGS: &str = "token_embd.weight";
+/// What few families add to its product.
+pub(crate) const OUTPUT_BIAS: &str = "output.bias";
 
 /// What can be read and sought: a file, or bytes in memory.
 pub(crate) trait Source: Read + Seek + Send {}
@@ -62,6 +66,9 @@ enum What {
     Identity {
         width: u64,
     },
+    Zeros {
+        count: u64,
+    },
     /// A quantised tensor of the file, as F32; the offset is counted from the file's start.
     Unpacked {
         info: TensorInfo,
@@ -74,10 +81,21 @@ impl WeightReader {
         Self { file, file_bytes, made: Vec::new(), position: 0, furthest: 0, watch, cache: None }
     }
 
-    /// Replaces the output matrix by the identity of `width`, and answers what stood there.
-    pub(crate) fn hide_output(&mut self, content: &mut Content, width: usize) -> Option<TensorInfo> {
-        let made = self.append(content, GgmlDType::F32, (width, width).into(), What::Identity { width: width as u64 });
-        content.tensor_infos.insert(OUTPUT.into(), made)
+    /// Replaces the output matrix by the identity of `width` and its bias by zeros, and answers what stood there.
+    pub(crate) fn hide_output(
+        &mut self,
+        content: &mut Content,
+        width: usize,
+    ) -> (Option<TensorInfo>, Option<TensorInfo>) {
+        let identity = What::Identity { width: width as u64 };
+        let identity = self.append(content, GgmlDType::F32, (width, width).into(), identity);
+        let matrix = content.tensor_infos.insert(OUTPUT.into(), identity);
+        let bias = content.tensor_infos.remove(OUTPUT_BIAS);
+        if bias.is_some() {
+            let zeros = self.append(content, GgmlDType::F32, width.into(), What::Zeros { count: width as u64 });
+            content.tensor_infos.insert(OUTPUT_BIAS.into(), zeros);
+        }
+        (matrix, bias)
     }
 
     /// Shows every quantised tensor as F32.
@@ -123,13 +141,14 @@ impl WeightReader {
     }
 
     fn made_bytes(&mut self, index: usize) -> io::Result<Vec<u8>> {
-        if let Some((cached, bytes)) = self.cache.take() {
-            if cached == index {
-                return Ok(bytes);
-            }
+        if let Some((cached, bytes)) = self.cache.take()
+            && cached == index
+        {
+            return Ok(bytes);
         }
         let (info, data_offset) = match &self.made[index].what {
             What::Identity { width } => return Ok(identity(*width)),
+            What::Zeros { count } => return Ok(vec![0; usize::try_from(4 * count).unwrap_or_default()]),
             What::Unpacked { info, data_offset } => (clone(info), *data_offset),
         };
         let here = self.position;

@@ -188,7 +188,7 @@ async fn the_engine_tells_about_itself() {
     assert_eq!((model.context_window, model.size_bytes), (Some(512), Some(1_027_392)));
     assert_eq!(model.metadata["parameters"], "935040");
     let described = ask(&engine, Op::Describe { version: None }).await.unwrap();
-    assert_eq!(described.models, [model.clone()]);
+    assert_eq!(&described.models[0], model);
     assert_eq!(described.models[0].inputs[0].name, "text_input");
     ask(&engine, chat("What is streaming?", greedy())).await.unwrap();
     ask(&engine, Op::Infer(Inference::default())).await.unwrap_err();

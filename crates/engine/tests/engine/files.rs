@@ -103,8 +103,14 @@ async fn files_that_do_not_run_say_why() {
         ("odd-vocabulary", edited(b"qwen2", b"qwenX"), ErrorKind::InvalidRequest, &["qwenX"]),
         ("no-tensor", edited(b"blk.1.attn_q", b"blk.1.attn_X"), ErrorKind::InvalidRequest, &["blk.1.attn_q.weight"]),
         (
-            "odd-tensor",
+            "odd-heads",
             edited(b"blk.0.attn_k.weight\x02\0\0\0\x80\0", b"blk.0.attn_k.weight\x02\0\0\0\x40\0"),
+            ErrorKind::InvalidRequest,
+            &["blk.0.attn_k.weight", "heads"],
+        ),
+        (
+            "odd-tensor",
+            edited(b"blk.0.ffn_up.weight\x02\0\0\0\x80\0", b"blk.0.ffn_up.weight\x02\0\0\0\x40\0"),
             ErrorKind::Server,
             &["arithmetic"],
         ),

@@ -1,5 +1,7 @@
 //! The engine through its only door, [`Backend::call`]: what it answers, how models live, which files it takes.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod answers;
 mod files;
 mod life;
