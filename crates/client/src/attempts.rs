@@ -11,8 +11,8 @@ use std::sync::Arc;
 use longshore_core::{Call, Error, ErrorKind, Reply, Sent};
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use ledger::all_failed;
 use ledger::Ledger;
+pub(crate) use ledger::all_failed;
 use outcome::{Next, after};
 
 use crate::{
@@ -81,8 +81,7 @@ async fn attempt(way: &Way, call: &Call, started: Instant, deadline: Instant) ->
 }
 
 fn nobody_can(call: &Call, speechless: &[longshore_core::Route]) -> Error {
-    let names: Vec<_> =
-        speechless.iter().map(|route| format!("`{}` over {}", route.server, route.protocol)).collect();
+    let names: Vec<_> = speechless.iter().map(|route| format!("`{}` over {}", route.server, route.protocol)).collect();
     let whom = if names.is_empty() { "there is no server".to_owned() } else { format!("asked {}", names.join(", ")) };
     Error::new(ErrorKind::Unsupported, format!("no server can {}; {whom}", call.op.kind().name())).sent(Sent::No)
 }

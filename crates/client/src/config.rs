@@ -203,11 +203,7 @@ pub struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self {
-            max_idle_per_host: 16,
-            idle_timeout: Duration::from_secs(4),
-            http2_keepalive: Duration::from_secs(20),
-        }
+        Self { max_idle_per_host: 16, idle_timeout: Duration::from_secs(4), http2_keepalive: Duration::from_secs(20) }
     }
 }
 

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 use longshore_core::{
-    Blame, Call, Capabilities, Dialect, Error, ErrorKind, EventKind, Op, Protocol, ServerInfo,
-    capability::OpKind,
+    Blame, Call, Capabilities, Dialect, Error, ErrorKind, EventKind, Op, Protocol, ServerInfo, capability::OpKind,
     dialect::DIALECTS,
 };
 
@@ -140,10 +139,7 @@ impl Endpoint {
 
 /// Nobody is there, or nobody who can talk now.
 fn is_absent(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::ModelNotReady
-    )
+    matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::ModelNotReady)
 }
 
 /// Of several reasons the one that a person can act on; if they only say "not this dialect", all of them.

@@ -55,7 +55,9 @@ impl Fleet {
         // Questions to all servers at once: the answers are merged, and one dead server does not spoil them.
         match &*call.op {
             Op::ListModels { ready_only } => return self.list(&call, *ready_only).await,
-            Op::Health(HealthScope::Live | HealthScope::Ready) if call.server.is_none() => return self.health(&call).await,
+            Op::Health(HealthScope::Live | HealthScope::Ready) if call.server.is_none() => {
+                return self.health(&call).await;
+            }
             Op::ServerInfo if call.server.is_none() => return Ok(self.introduce()),
             _ => {}
         }
@@ -135,7 +137,8 @@ fn explain_unlisted(plan: &Plan, error: Error) -> Error {
 async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let started = Instant::now();
     timeout_at(deadline, work).await.unwrap_or_else(|_| {
-        let message = format!("no server had told its models after {:?}, when the call's deadline passed", since(started));
+        let message =
+            format!("no server had told its models after {:?}, when the call's deadline passed", since(started));
         Err(Error::new(ErrorKind::Timeout, message).sent(Sent::No))
     })
 }

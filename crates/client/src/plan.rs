@@ -7,9 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream, stream::FuturesUnordered};
-use longshore_core::{
-    Call, Error, ErrorKind, ModelKind, ModelState, Op, Sent, call::HealthScope, capability::OpKind,
-};
+use longshore_core::{Call, Error, ErrorKind, ModelKind, ModelState, Op, Sent, call::HealthScope, capability::OpKind};
 use tokio::time::timeout;
 
 use crate::{
@@ -171,11 +169,7 @@ async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
 }
 
 /// Loading and unloading change one server, and which one is not ours to choose.
-fn for_lifecycle(
-    call: Call,
-    have: Vec<Arc<Shelf>>,
-    unknown: Vec<(Arc<Shelf>, Option<Error>)>,
-) -> Result<Plan, Error> {
+fn for_lifecycle(call: Call, have: Vec<Arc<Shelf>>, unknown: Vec<(Arc<Shelf>, Option<Error>)>) -> Result<Plan, Error> {
     let plan = |shelf| Ok(Plan { call: call.clone(), shelves: vec![shelf], unlisted: None });
     let (absent, present): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, error)| {
         error.as_ref().is_some_and(|error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout))

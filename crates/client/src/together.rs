@@ -69,7 +69,8 @@ impl Fleet {
 
     async fn readiness(&self, call: &Call) -> HealthReport {
         let limit = self.timeouts.probe.min(remaining(call));
-        let mut asking: FuturesUnordered<_> = self.shelves.iter().cloned().map(|shelf| is_ready(shelf, limit)).collect();
+        let mut asking: FuturesUnordered<_> =
+            self.shelves.iter().cloned().map(|shelf| is_ready(shelf, limit)).collect();
         let mut reasons = Vec::new();
         while let Some(result) = asking.next().await {
             match result {

@@ -98,12 +98,8 @@ mod tests {
     use super::*;
 
     fn attempt(server: &str, error: Error) -> Attempt {
-        let route = Route {
-            server: server.into(),
-            endpoint: "http://x:1".into(),
-            protocol: Protocol::Rest,
-            dialect: "openai",
-        };
+        let route =
+            Route { server: server.into(), endpoint: "http://x:1".into(), protocol: Protocol::Rest, dialect: "openai" };
         Attempt { route, started: std::time::Instant::now(), elapsed: Duration::ZERO, error: Some(error) }
     }
 

@@ -20,10 +20,9 @@ pub(super) fn after(error: &Error, replayable: bool) -> Next {
     match error.kind() {
         ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::Cancelled => Next::Stop,
         // Another server may have the model, the time or the key.
-        ErrorKind::UnknownModel
-        | ErrorKind::Unauthenticated
-        | ErrorKind::Overloaded
-        | ErrorKind::ModelNotReady => Next::OtherServer,
+        ErrorKind::UnknownModel | ErrorKind::Unauthenticated | ErrorKind::Overloaded | ErrorKind::ModelNotReady => {
+            Next::OtherServer
+        }
         ErrorKind::Unsupported => Next::OtherProtocol,
         _ if !free => Next::Stop,
         ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol | ErrorKind::Interrupted => Next::OtherProtocol,

@@ -63,6 +63,10 @@ impl Connector {
         };
         Self { https, limit }
     }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
 }
 
 impl Service<Uri> for Connector {
@@ -86,7 +90,7 @@ impl Service<Uri> for Connector {
 
 /// No connection within the limit.
 #[derive(Debug)]
-pub(crate) struct ConnectTimeout(pub(crate) Duration);
+pub(crate) struct ConnectTimeout(Duration);
 
 impl fmt::Display for ConnectTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

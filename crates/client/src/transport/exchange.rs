@@ -27,6 +27,10 @@ use super::{clock::Clock, fault};
 /// again; after that it is closed.
 const DRAIN_TIME: Duration = Duration::from_millis(250);
 
+/// After the end mark the connection's own tasks need this many turns to read the body's end and to give the connection
+/// back. Without them the call that follows at once finds it gone and makes another.
+const TURNS: u8 = 2;
+
 /// Whose answer it is, for errors.
 #[derive(Debug)]
 pub(crate) struct Subject {
@@ -59,6 +63,8 @@ pub(crate) struct Exchange {
     failed: Option<Error>,
     content: bool,
     done: bool,
+    /// How often the runtime may still be given a turn before the stream ends.
+    turns: u8,
 }
 
 impl Exchange {
@@ -84,6 +90,7 @@ impl Exchange {
             failed: None,
             content: false,
             done: false,
+            turns: TURNS,
         }
     }
 
@@ -133,6 +140,23 @@ impl Exchange {
         Ok(())
     }
 
+    /// The answer is complete. What has come of the body's end is read, and the stream ends without waiting for more.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        while let Some(body) = &mut self.body {
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => self.body = None,
+                Poll::Pending => break,
+            }
+        }
+        if self.turns == 0 {
+            return Poll::Ready(None);
+        }
+        self.turns -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Makes what was decoded ready, up to the end mark.
     fn sort_decoded(&mut self) {
         for event in self.decoded.drain(..) {
@@ -151,8 +175,8 @@ impl Exchange {
     fn fail(&mut self, error: Error) {
         self.body = None;
         let error = if self.content && self.interrupts(error.kind()) {
-            let mut whole =
-                Error::new(ErrorKind::Interrupted, format!("the answer broke off: {}", error.message())).sent(Sent::Yes);
+            let mut whole = Error::new(ErrorKind::Interrupted, format!("the answer broke off: {}", error.message()))
+                .sent(Sent::Yes);
             if let Some(code) = error.server_code() {
                 whole = whole.code(code);
             }
@@ -188,7 +212,10 @@ impl Stream for Exchange {
             if let Some(error) = this.failed.take() {
                 return Poll::Ready(Some(Err(error)));
             }
-            let Some(body) = this.body.as_mut().filter(|_| !this.done) else { return Poll::Ready(None) };
+            if this.done {
+                return this.poll_end(cx);
+            }
+            let Some(body) = this.body.as_mut() else { return Poll::Ready(None) };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(frame) => this.take(frame),
                 Poll::Pending => match this.clock.poll(cx) {

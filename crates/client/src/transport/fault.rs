@@ -1,6 +1,6 @@
 //! What hyper, h2, rustls and the system say went wrong, in this project's words: the one place that walks sources.
 
-use std::{error::Error as StdError, io, iter};
+use std::{error::Error as StdError, io, iter, time::Duration};
 
 use h2::Reason;
 use hyper_util::client::legacy::Error as ClientError;
@@ -24,12 +24,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// No head of a reply came. `used`: the connection had carried a reply before.
-pub(crate) fn of_request(error: ClientError, used: bool) -> Failure {
+/// No head of a reply came. `used`: the connection had carried a reply before; `limit`: for making one.
+pub(crate) fn of_request(error: ClientError, used: bool, limit: Duration) -> Failure {
     let connecting = error.is_connect();
     let mut found = diagnose(&error);
-    if connecting {
-        found.kind = if found.kind == ErrorKind::Timeout { ErrorKind::Timeout } else { ErrorKind::Connect };
+    if connecting && found.kind == ErrorKind::Timeout {
+        found = Found::new(ErrorKind::Timeout, format!("no connection within {limit:?} (connect timeout)")).not_sent();
+    } else if connecting {
+        found.kind = ErrorKind::Connect;
         found.sent = Sent::No;
     } else if found.kind == ErrorKind::Interrupted {
         // Nothing of an answer has come, so nothing was interrupted: the connection is what failed.
@@ -106,7 +108,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 
 fn of_cause(error: &(dyn StdError + 'static)) -> Option<Found> {
     if let Some(timeout) = error.downcast_ref::<ConnectTimeout>() {
-        return Some(Found::new(ErrorKind::Timeout, format!("{timeout} (connect timeout)")).not_sent());
+        return Some(Found::new(ErrorKind::Timeout, timeout.to_string()).not_sent());
     }
     if let Some(unresolved) = error.downcast_ref::<Unresolved>() {
         return Some(Found::new(ErrorKind::Connect, unresolved.to_string()).not_sent());
@@ -132,6 +134,9 @@ fn of_io(error: &io::Error) -> Option<Found> {
         }
         io::ErrorKind::UnexpectedEof => Found::closed("the server closed the connection too early"),
         io::ErrorKind::TimedOut => Found::new(ErrorKind::Timeout, "the connection timed out"),
+        io::ErrorKind::InvalidData if error.to_string().contains(TLS_ALERT) => {
+            Found::new(ErrorKind::Connect, of_alert(&error.to_string())).not_sent()
+        }
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if error.get_ref().is_some() => {
             Found::new(ErrorKind::Protocol, format!("the reply is not sound HTTP: {error}"))
         }
@@ -157,7 +162,10 @@ fn of_http2(error: &h2::Error) -> Option<Found> {
         Reason::HTTP_1_1_REQUIRED => Found::new(ErrorKind::Protocol, "the server wants HTTP/1.1 here").not_sent(),
         _ if error.is_remote() => {
             let what = if error.is_go_away() { "connection" } else { "stream" };
-            Found { closed: true, ..Found::new(ErrorKind::Interrupted, format!("the server ended the HTTP/2 {what}: {reason}")) }
+            Found {
+                closed: true,
+                ..Found::new(ErrorKind::Interrupted, format!("the server ended the HTTP/2 {what}: {reason}"))
+            }
         }
         _ => Found::new(ErrorKind::Protocol, format!("the reply is not sound HTTP/2: {reason}")),
     })
@@ -190,11 +198,19 @@ fn of_tls(error: &TlsError) -> String {
         TlsError::AlertReceived(AlertDescription::NoApplicationProtocol) | TlsError::NoApplicationProtocol => {
             "the server does not speak HTTP/2 over TLS on this port".into()
         }
-        TlsError::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the server wants a client certificate".into()
-        }
-        TlsError::AlertReceived(alert) => format!("the server broke the TLS handshake off: {alert:?}"),
+        TlsError::AlertReceived(_) => of_alert(&error.to_string()),
         other => format!("TLS failed: {other}"),
+    }
+}
+
+/// How rustls begins when the server sends an alert. After an HTTP/2 handshake the text is all that is left of it:
+/// a server of TLS 1.3 refuses a client's certificate only then.
+const TLS_ALERT: &str = "received fatal alert: ";
+
+fn of_alert(text: &str) -> String {
+    match text.split(TLS_ALERT).last().unwrap_or_default() {
+        "CertificateRequired" => "the server wants a client certificate".into(),
+        alert => format!("the server broke the TLS handshake off: {alert}"),
     }
 }
 

@@ -34,10 +34,12 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 /// The connections to one address.
 pub(crate) struct Http {
     client: Client<Connector, Full<Bytes>>,
+    connect_limit: Duration,
 }
 
 impl Http {
     pub(crate) fn new(protocol: Protocol, connector: Connector, pool: &Pool) -> Self {
+        let connect_limit = connector.limit();
         let client = Client::builder(TokioExecutor::new())
             .http2_only(protocol == Protocol::Grpc)
             .pool_idle_timeout(pool.idle_timeout)
@@ -51,7 +53,7 @@ impl Http {
             .http2_keep_alive_interval(pool.http2_keepalive)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build(connector);
-        Self { client }
+        Self { client, connect_limit }
     }
 
     /// Sends `request`; gives the reply's head and when the request had a connection. The connector limits the time
@@ -65,36 +67,34 @@ impl Http {
         let connection = captured.clone();
         let mut response = pin!(self.client.request(request));
         let connected = pin!(async { drop(captured.wait_for_connection_metadata().await) });
-        let result = match select(response.as_mut(), connected).await {
-            Either::Left((result, _)) => return sort(result, &connection).map(|response| (response, Instant::now())),
+        let connected_at = match select(response.as_mut(), connected).await {
+            Either::Left((result, _)) => {
+                return self.sort(result, &connection).map(|response| (response, Instant::now()));
+            }
             Either::Right(_) => Instant::now(),
         };
-        let connected_at = result;
         let result = match headers {
             None => response.await,
             Some(limit) => timeout_at(connected_at + limit, response).await.map_err(|_| late(limit))?,
         };
-        sort(result, &connection).map(|response| (response, connected_at))
+        self.sort(result, &connection).map(|response| (response, connected_at))
+    }
+
+    fn sort(
+        &self,
+        result: Result<Response<Incoming>, ClientError>,
+        connection: &CaptureConnection,
+    ) -> Result<Response<Incoming>, Failure> {
+        let response = result.map_err(|error| fault::of_request(error, was_used(connection), self.connect_limit))?;
+        if let Some(used) = response.extensions().get::<Used>() {
+            used.mark();
+        }
+        Ok(response)
     }
 }
 
 fn late(limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("no answer within {limit:?} (headers timeout)"))
-}
-
-fn sort(
-    result: Result<Response<Incoming>, ClientError>,
-    connection: &CaptureConnection,
-) -> Result<Response<Incoming>, Failure> {
-    match result {
-        Ok(response) => {
-            if let Some(used) = response.extensions().get::<Used>() {
-                used.mark();
-            }
-            Ok(response)
-        }
-        Err(error) => Err(fault::of_request(error, was_used(connection))),
-    }
 }
 
 fn was_used(connection: &CaptureConnection) -> bool {

@@ -116,7 +116,8 @@ async fn the_dialect_that_came_in_goes_out() {
     let server = HttpServer::start(openai(&["m"], |_| Script::chat(&["raw"], End::Clean))).await;
     let mut call = chat("m");
     let body = "{\"stream\":true, \"model\":\"m\",\"messages\":[],\"unknown\":1.50}";
-    call.origin = Some(longshore_core::Origin { dialect: "openai", path: "/v1/chat/completions".into(), body: body.into() });
+    call.origin =
+        Some(longshore_core::Origin { dialect: "openai", path: "/v1/chat/completions".into(), body: body.into() });
     assert_eq!(ask(&fleet(vec![auto("a", server.url())]), call).await.unwrap().text(), "raw");
     assert_eq!(server.seen("/v1/chat/completions")[0].body, body);
 }

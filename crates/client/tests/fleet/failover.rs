@@ -136,7 +136,8 @@ async fn when_all_fail_the_error_names_each() {
     let error = ask(&fleet, chat("m")).await.unwrap_err();
     assert_eq!(ledger(error.ledger()), ["a rest server", "b rest overloaded"]);
     assert_eq!(error.kind(), ErrorKind::Server);
-    let start = format!("all 2 attempts failed: `a` over rest at {}: out of memory; `b` over rest at {}: ", a.url(), b.url());
+    let start =
+        format!("all 2 attempts failed: `a` over rest at {}: out of memory; `b` over rest at {}: ", a.url(), b.url());
     assert!(error.message().starts_with(&start), "{error}");
 }
 
@@ -181,7 +182,14 @@ fn what_does_not_fit_is_told_all_at_once() {
         ServerConfig::new("c/d"),
     ];
     let error = longshore_client::Fleet::builder(config(servers)).build().err().unwrap();
-    for part in ["neither http nor https", "holds a user", "no address", "two servers are called `A`", "no slash", "neither a REST"] {
+    for part in [
+        "neither http nor https",
+        "holds a user",
+        "no address",
+        "two servers are called `A`",
+        "no slash",
+        "neither a REST",
+    ] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
     assert!(!error.to_string().contains("secret"), "{error}");

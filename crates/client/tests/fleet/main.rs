@@ -1,5 +1,7 @@
 //! A fleet against servers that do as they are told: hyper servers, and sockets below HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails like a test")]
+
 mod detection;
 mod failover;
 mod models;

@@ -4,7 +4,7 @@ use longshore_client::{Fleet, FleetConfig};
 use longshore_core::{Answer, Backend, Call, ErrorKind, EventKind, Op, call::HealthScope};
 
 use crate::support::{
-    End, HttpServer, Script, ask, builder, chat, config, fleet, ledger, local, openai, refused, rest, tiny, grpc,
+    End, HttpServer, Script, ask, builder, chat, config, fleet, grpc, ledger, local, openai, refused, rest, tiny,
 };
 
 async fn with(models: &'static [&'static str], text: &'static str) -> HttpServer {

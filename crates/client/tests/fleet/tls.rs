@@ -1,15 +1,21 @@
 //! Whom a server is trusted to be, and that nothing goes out where that is in doubt.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use longshore_client::{Fleet, Pem, ServerConfig, Tls};
 use longshore_core::{Error, ErrorKind, Sent};
-use rcgen::{BasicConstraints, CertificateParams, Certificate, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{RootCertStore, ServerConfig as TlsServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::{End, HttpServer, Script, Seen, ask, chat, config, fleet, grpc, openai, rest, tiny};
+
+/// Authorities of one name would be taken for each other.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Authority {
     certificate: Certificate,
@@ -19,6 +25,8 @@ struct Authority {
 impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("authority {nth}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
@@ -40,8 +48,9 @@ impl Authority {
     fn acceptor(&self, name: &str, edit: impl Fn(&mut CertificateParams), clients: Option<&Self>) -> TlsAcceptor {
         let (certificate, key) = self.sign(name, edit);
         let provider = Arc::new(ring::default_provider());
-        let builder =
-            TlsServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+        let builder = TlsServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(authority) => {

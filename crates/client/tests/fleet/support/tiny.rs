@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::future::BoxFuture;
 use http::{HeaderMap, Request, Response, request, response};
 use longshore_core::{
-    Backend, Call, Capabilities, Dialect, Error, ErrorKind, Event, EventKind, Finish, Framing, ModelInfo, Op,
-    Protocol, Reply, ReplyDecoder, ReplyEncoder, Route, ServerInfo,
+    Backend, Call, Capabilities, Dialect, Error, ErrorKind, Event, EventKind, Finish, Framing, ModelInfo, Op, Protocol,
+    Reply, ReplyDecoder, ReplyEncoder, Route, ServerInfo,
     dialect::Exchange,
     framing::put_message,
     model::{HealthReport, ModelKind, ModelState},
@@ -120,11 +120,8 @@ pub(crate) struct Local {
 impl Backend for Local {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
         Box::pin(async move {
-            let model = |id: &&str| ModelInfo {
-                kind: ModelKind::Chat,
-                state: ModelState::Ready,
-                ..ModelInfo::new(*id)
-            };
+            let model =
+                |id: &&str| ModelInfo { kind: ModelKind::Chat, state: ModelState::Ready, ..ModelInfo::new(*id) };
             let kind = match &*call.op {
                 Op::Chat(_) => EventKind::Text { index: 0, text: self.text.into() },
                 Op::ListModels { .. } => EventKind::Models(self.models.iter().map(model).collect()),
