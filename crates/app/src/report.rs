@@ -141,7 +141,9 @@ pub(crate) fn error_json(error: &Error) -> Value {
 /// The lines that tell a person what failed, where, what was tried and what to do next.
 pub(crate) fn error_lines(what: &str, error: &Error) -> Vec<String> {
     let mut lines = vec![format!("failed to {what}: {error}")];
-    lines.extend(causes(error).into_iter().map(|cause| format!("  because: {cause}")));
+    if error.ledger().is_empty() {
+        lines.extend(causes(error).into_iter().map(|cause| format!("  because: {cause}")));
+    }
     lines.extend(error.ledger().iter().map(|attempt| format!("  tried: {}", attempt_line(attempt))));
     if let Some(wait) = error.wait() {
         lines.push(format!("  the server asks to wait {} s", wait.as_secs_f64().ceil()));
@@ -169,7 +171,8 @@ pub(crate) fn attempt_line(attempt: &Attempt) -> String {
                 Sent::Maybe => "perhaps sent",
                 Sent::Yes => "sent",
             };
-            format!("{line}: {}, {elapsed}, {sent}", error.message())
+            let cause = causes(error).pop().map(|cause| format!(" ({cause})")).unwrap_or_default();
+            format!("{line}: {}{cause}, {elapsed}, {sent}", error.message())
         }
     }
 }
@@ -177,12 +180,13 @@ pub(crate) fn attempt_line(attempt: &Attempt) -> String {
 /// The causes behind an error, outermost first, without those that only repeat what was said.
 fn causes(error: &Error) -> Vec<String> {
     let mut causes = Vec::new();
-    let mut said = error.message().to_owned();
+    let mut said = error.message().to_lowercase();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         let text = cause.to_string();
-        if !said.contains(&text) {
-            said.push_str(&text);
+        let plain = text.to_lowercase();
+        if !said.contains(&plain) && !plain.contains(error.message()) {
+            said.push_str(&plain);
             causes.push(text);
         }
         source = cause.source();
@@ -248,20 +252,28 @@ mod tests {
     }
 
     #[test]
+    fn causes_say_nothing_twice() {
+        let error = |message: &str, cause: &str| Error::new(ErrorKind::Connect, message).caused_by(cause.to_owned());
+        assert_eq!(causes(&error("no connection", "bad certificate")), ["bad certificate"]);
+        assert!(causes(&error("connection refused", "Connection refused (os error 111)")).is_empty());
+        let lines = error_lines("list the models", &error("no connection", "bad certificate"));
+        assert_eq!(lines[1], "  because: bad certificate");
+    }
+
+    #[test]
     fn an_error_tells_what_was_tried_and_what_to_do() {
         let cause = std::io::Error::other("the real reason");
         let route =
             Route { server: "gpu".into(), endpoint: "http://h:1".into(), protocol: Protocol::Rest, dialect: "openai" };
-        let failed = Error::new(ErrorKind::Connect, "connection refused").sent(Sent::No);
+        let failed = Error::new(ErrorKind::Connect, "no TLS").sent(Sent::No).caused_by(cause);
         let attempt =
             Attempt { route, started: Instant::now(), elapsed: Duration::from_millis(7), error: Some(failed) };
-        let error = Error::new(ErrorKind::Connect, "no server answered").attempts(vec![attempt]).caused_by(cause);
+        let error = Error::new(ErrorKind::Connect, "no server answered").attempts(vec![attempt]);
         let lines = error_lines("chat", &error).join("\n");
         for part in [
             "failed to chat: no server answered",
-            "because: the real reason",
             "gpu by rest at http://h:1 (openai)",
-            "after 7 ms, nothing sent",
+            "no TLS (the real reason), after 7 ms, nothing sent",
             "longshore servers",
         ] {
             assert!(lines.contains(part), "no {part:?} in\n{lines}");
@@ -269,6 +281,5 @@ mod tests {
         let value = failure_json(&Failure::call("chat", error));
         assert_eq!(value["error"]["exit_code"], 4);
         assert_eq!(value["error"]["attempts"][0]["outcome"], "connect");
-        assert_eq!(value["error"]["causes"], json!(["the real reason"]));
     }
 }

@@ -67,6 +67,7 @@ fn core_does_no_io() {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "this helper fails the test it serves")]
 fn metadata(arguments: &[&str]) -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])

@@ -153,7 +153,7 @@ fn tell_problems(problems: &longshore_config::Problems, out: &mut Out) {
         }
         let span = problem.span.clone().filter(|_| source.is_some());
         if let Some(span) = span {
-            diagnostic = diagnostic.with_label(miette::LabeledSpan::at(span, "here"));
+            diagnostic = diagnostic.with_label(miette::LabeledSpan::new_with_span(None, span));
         }
         let mut drawn = String::new();
         let report = miette::Report::new(diagnostic);

@@ -1,6 +1,6 @@
 //! `longshore serve`: one port for OpenAI, Triton and gRPC clients, in front of every server and the engine.
 
-use std::{fs, path::Path, pin::pin};
+use std::{fs, io, path::Path, pin::pin};
 
 use longshore_config::{Gateway, Loaded};
 use longshore_server::{AccessToken, Limits, Server, ServerOptions, TlsIdentity};
@@ -17,8 +17,11 @@ use crate::{
 pub(crate) async fn run(global: &Global, loaded: Loaded, out: Out) -> Result<(), Failure> {
     let options = options(&loaded.config.gateway)?;
     // The port comes first: who waits for it need not wait for models.
-    let address = options.listen;
-    let server = Server::bind(options).await.map_err(|error| Failure::Other(format!("serve on {address}: {error}")))?;
+    let server = Server::bind(options).await.map_err(|error| {
+        let free =
+            if error.kind() == io::ErrorKind::AddrInUse { "; --listen 127.0.0.1:0 takes a free port" } else { "" };
+        Failure::Other(format!("serve: {error}{free}"))
+    })?;
     let mut context = Context::open(global, loaded, out, true)?;
     announce(&server.url(), &mut context.out)?;
 
@@ -43,6 +46,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, out: Out) -> Result<(),
 fn options(gateway: &Gateway) -> Result<ServerOptions, Failure> {
     let mut options = ServerOptions::new(gateway.listen);
     options.version = env!("CARGO_PKG_VERSION").into();
+    options.hosts = gateway.hosts.clone();
     if let Some(credential) = &gateway.token {
         let token = credential.resolve(&context::variable);
         let token = token.map_err(|error| Failure::Configuration(format!("gateway.token: {error}")))?;

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use longshore_client::{
     DialectChoice, Fleet, FleetBuilder, FleetConfig, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
 };
-use longshore_config::{Config, ENGINE_NAME, Server};
+use longshore_config::{Config, Server};
 use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
 
 use crate::exit::Failure;
@@ -120,6 +120,7 @@ fn with_engine(
     preload: bool,
     has_servers: bool,
 ) -> Result<FleetBuilder, Failure> {
+    use longshore_config::ENGINE_NAME;
     use longshore_engine::{Engine, EngineConfig};
 
     let engine = &config.engine;

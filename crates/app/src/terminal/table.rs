@@ -33,7 +33,9 @@ impl Table {
 
     /// The table as text, without a line feed at its end.
     pub(crate) fn text(&self) -> String {
-        self.0.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        // Each cell has a space on either side; the first and the last have no neighbour to keep away from.
+        let lines = self.0.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 

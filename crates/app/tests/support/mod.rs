@@ -2,6 +2,10 @@
 //! it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these helpers fail the test they serve")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "no async worker sleeps here: one waits for a process, one is slow on purpose"
+)]
 #![allow(clippy::allow_attributes, reason = "an expectation of dead code would fail in the test that uses everything")]
 #![allow(dead_code, reason = "each test uses its own part of this")]
 
