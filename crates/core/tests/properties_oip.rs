@@ -1,6 +1,8 @@
 //! What both dialects of the Open Inference Protocol promise: a call that was written is heard as the same call, an
 //! answer that was written is understood as the same answer however its bytes are split, and a cut is noticed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod support;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -526,7 +528,7 @@ proptest! {
                     prop_assert!(dialect.supports(&peer).contains(op.kind()));
                     let kserve_list = request.uri().path() == "/v2/models";
                     let heard = support::receive(dialect, request).unwrap();
-                    prop_assert!(kserve_list || &heard.model == &call.model);
+                    prop_assert!(kserve_list || heard.model == call.model);
                 }
                 // Text that is not UTF-8 has no words in JSON; streams of tensors are not everywhere.
                 Err(error) => prop_assert!(matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidRequest)),

@@ -53,33 +53,38 @@ fn typed(datatype: DataType, contents: InferTensorContents) -> Option<Bytes> {
     let mut out = BytesMut::new();
     match datatype {
         DataType::Bool => contents.bool_contents.iter().for_each(|&value| out.put_u8(value.into())),
-        DataType::Int8 => {
-            contents.int_contents.iter().try_for_each(|&value| Some(out.put_i8(value.try_into().ok()?)))?
+        DataType::Int8 => pack(&contents.int_contents, i8::to_le_bytes, &mut out)?,
+        DataType::Int16 => pack(&contents.int_contents, i16::to_le_bytes, &mut out)?,
+        DataType::Int32 => pack(&contents.int_contents, i32::to_le_bytes, &mut out)?,
+        DataType::Int64 => pack(&contents.int64_contents, i64::to_le_bytes, &mut out)?,
+        DataType::Uint8 => pack(&contents.uint_contents, u8::to_le_bytes, &mut out)?,
+        DataType::Uint16 => pack(&contents.uint_contents, u16::to_le_bytes, &mut out)?,
+        DataType::Uint32 => pack(&contents.uint_contents, u32::to_le_bytes, &mut out)?,
+        DataType::Uint64 => pack(&contents.uint64_contents, u64::to_le_bytes, &mut out)?,
+        DataType::Fp32 => pack(&contents.fp32_contents, f32::to_le_bytes, &mut out)?,
+        DataType::Fp64 => pack(&contents.fp64_contents, f64::to_le_bytes, &mut out)?,
+        DataType::Bytes => {
+            for element in &contents.bytes_contents {
+                out.put_u32_le(element.len().try_into().ok()?);
+                out.put_slice(element);
+            }
         }
-        DataType::Int16 => {
-            contents.int_contents.iter().try_for_each(|&value| Some(out.put_i16_le(value.try_into().ok()?)))?;
-        }
-        DataType::Int32 => contents.int_contents.iter().for_each(|&value| out.put_i32_le(value)),
-        DataType::Int64 => contents.int64_contents.iter().for_each(|&value| out.put_i64_le(value)),
-        DataType::Uint8 => {
-            contents.uint_contents.iter().try_for_each(|&value| Some(out.put_u8(value.try_into().ok()?)))?
-        }
-        DataType::Uint16 => {
-            contents.uint_contents.iter().try_for_each(|&value| Some(out.put_u16_le(value.try_into().ok()?)))?;
-        }
-        DataType::Uint32 => contents.uint_contents.iter().for_each(|&value| out.put_u32_le(value)),
-        DataType::Uint64 => contents.uint64_contents.iter().for_each(|&value| out.put_u64_le(value)),
-        DataType::Fp32 => contents.fp32_contents.iter().for_each(|&value| out.put_f32_le(value)),
-        DataType::Fp64 => contents.fp64_contents.iter().for_each(|&value| out.put_f64_le(value)),
-        DataType::Bytes => contents.bytes_contents.iter().try_for_each(|element| {
-            out.put_u32_le(element.len().try_into().ok()?);
-            out.put_slice(element);
-            Some(())
-        })?,
         DataType::Fp16 | DataType::Bf16 if contents == InferTensorContents::default() => {}
         DataType::Fp16 | DataType::Bf16 => return None,
     }
     Some(out.freeze())
+}
+
+/// Appends each value as its narrow self; `None` when one does not fit.
+fn pack<T: Copy, U: TryFrom<T>, const N: usize>(
+    values: &[T],
+    bytes: impl Fn(U) -> [u8; N],
+    out: &mut BytesMut,
+) -> Option<()> {
+    values.iter().try_for_each(|&value| {
+        out.put_slice(&bytes(value.try_into().ok()?));
+        Some(())
+    })
 }
 
 // === options ===

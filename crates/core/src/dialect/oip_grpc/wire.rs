@@ -2,7 +2,7 @@
 
 /// Package `inference`.
 pub(super) mod inference {
-    #![expect(unreachable_pub, reason = "generated code")]
+    #![expect(unreachable_pub, clippy::enum_variant_names, reason = "generated code")]
     include!(concat!(env!("OUT_DIR"), "/inference.rs"));
 }
 
