@@ -197,4 +197,20 @@ mod tests {
         let one_of_two = vec![tensor(DataType::Bool, vec![0], none()), tensor(DataType::Bool, vec![0], none())];
         assert!(read(one_of_two, vec![Bytes::new()]).is_err());
     }
+
+    #[test]
+    fn tensors_stay_in_their_message() {
+        use prost::Message;
+
+        use super::super::wire::inference::ModelInferResponse;
+
+        let made = Tensor::of_f32("x", vec![64], &[1.5; 64]).unwrap();
+        let (outputs, raw_output_contents) = write(std::slice::from_ref(&made));
+        let frame =
+            Bytes::from(ModelInferResponse { outputs, raw_output_contents, ..Default::default() }.encode_to_vec());
+        let message = ModelInferResponse::decode(frame.clone()).unwrap();
+        let tensors = read(message.outputs, message.raw_output_contents).unwrap();
+        assert_eq!(tensors, [made]);
+        assert!(frame.as_ptr_range().contains(&tensors[0].data().as_ptr()));
+    }
 }
