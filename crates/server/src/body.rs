@@ -13,7 +13,9 @@ use longshore_core::{Events, ReplyEncoder};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What a response carries.
-pub(crate) enum ReplyBody {
+pub struct ReplyBody(Content);
+
+pub(crate) enum Content {
     /// Known in full, with what stands after it.
     Whole { body: Option<Bytes>, trailers: Option<HeaderMap> },
     /// Written event by event.
@@ -24,7 +26,13 @@ pub(crate) enum ReplyBody {
 
 impl ReplyBody {
     pub(crate) fn whole(body: Bytes) -> Self {
-        Self::Whole { body: Some(body), trailers: None }
+        Content::Whole { body: Some(body), trailers: None }.into()
+    }
+}
+
+impl From<Content> for ReplyBody {
+    fn from(content: Content) -> Self {
+        Self(content)
     }
 }
 
@@ -91,12 +99,12 @@ impl Body for ReplyBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut *self {
-            Self::Whole { body, trailers } => {
+        match &mut self.0 {
+            Content::Whole { body, trailers } => {
                 let data = body.take().filter(|body| !body.is_empty()).map(Frame::data);
                 Poll::Ready(data.or_else(|| trailers.take().map(Frame::trailers)).map(Ok))
             }
-            Self::Streamed(streamed) => {
+            Content::Streamed(streamed) => {
                 if matches!(streamed.end, End::Open)
                     && let Some(chunk) = ready!(streamed.poll_chunk(cx))
                 {
@@ -107,21 +115,21 @@ impl Body for ReplyBody {
                     _ => Poll::Ready(None),
                 }
             }
-            Self::Duplex(answers) => answers.poll_frame(cx).map(|frame| frame.map(Ok)),
+            Content::Duplex(answers) => answers.poll_frame(cx).map(|frame| frame.map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole { body, trailers } => trailers.is_none() && body.as_ref().is_none_or(Bytes::is_empty),
-            Self::Streamed(streamed) => matches!(streamed.end, End::Closed),
-            Self::Duplex(_) => false,
+        match &self.0 {
+            Content::Whole { body, trailers } => trailers.is_none() && body.as_ref().is_none_or(Bytes::is_empty),
+            Content::Streamed(streamed) => matches!(streamed.end, End::Closed),
+            Content::Duplex(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+        match &self.0 {
+            Content::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
             _ => SizeHint::default(),
         }
     }

@@ -11,14 +11,14 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use http::{HeaderMap, HeaderValue, Response, request::Parts};
 use http_body::Frame;
 use hyper::body::Incoming;
-use longshore_core::{Dialect, Error, Framing};
+use longshore_core::{Backend, Dialect, Error, Framing};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::AbortHandle,
 };
 
 use crate::{
-    body::ReplyBody,
+    body::{Content, ReplyBody},
     service::{Outcome, Service},
     unary::Requests,
 };
@@ -49,6 +49,7 @@ impl Drop for Answers {
 /// The response goes out at once, its body as the calls come and are answered.
 pub(crate) fn respond(
     service: Arc<Service>,
+    backend: Arc<dyn Backend>,
     dialect: &'static dyn Dialect,
     head: Parts,
     body: Incoming,
@@ -58,12 +59,12 @@ pub(crate) fn respond(
     let (chunks, received) = mpsc::channel(BUFFERED);
     let requests = Requests::new(body, framing, service.limits.request_bytes, None);
     let content_type = head.headers.get(http::header::CONTENT_TYPE).cloned();
-    let stream = Stream { service, dialect, head, chunks };
+    let stream = Stream { service, backend, dialect, head, chunks };
     let task = tokio::spawn(async move {
         let _slot = slot;
         stream.run(requests).await;
     });
-    let mut response = Response::new(ReplyBody::Duplex(Answers { chunks: received, task: task.abort_handle() }));
+    let mut response = Response::new(Content::Duplex(Answers { chunks: received, task: task.abort_handle() }).into());
     // Both sides of such a stream are written alike.
     if let Some(content_type) = content_type {
         response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
@@ -73,6 +74,7 @@ pub(crate) fn respond(
 
 struct Stream {
     service: Arc<Service>,
+    backend: Arc<dyn Backend>,
     dialect: &'static dyn Dialect,
     head: Parts,
     chunks: mpsc::Sender<Frame<Bytes>>,
@@ -112,7 +114,7 @@ impl Stream {
         let mut log = Outcome::of(self.dialect, &call);
         let mut encoder = self.dialect.reply_encoder(&call);
         let mut chunk = BytesMut::new();
-        match self.service.call(call).await {
+        match self.service.call(call, &self.backend).await {
             Err(error) => {
                 log.failed(&error);
                 encoder.interrupted(&error, &mut chunk);

@@ -7,7 +7,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use http::{Method, Uri, header, request::Parts, uri::Authority};
-use longshore_core::{Error, ErrorKind};
+use longshore_core::{Error, ErrorKind, Sent};
 
 /// A shared secret that clients must show. Never printed; compared in constant time.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub(crate) struct Refused {
 
 impl Refused {
     fn new(status: u16, kind: ErrorKind, message: String) -> Self {
-        Self { error: Error::new(kind, message).status(status), status }
+        Self { error: Error::new(kind, message).status(status).sent(Sent::No), status }
     }
 }
 

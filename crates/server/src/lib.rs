@@ -15,6 +15,9 @@ mod service;
 mod tls;
 mod unary;
 
+pub use body::ReplyBody;
 pub use guard::AccessToken;
-pub use listener::Server;
+pub use listener::{Server, connection_builder};
 pub use options::{Limits, ServerOptions, TlsIdentity};
+pub use service::Service;
+pub use tls::acceptor as tls_acceptor;

@@ -1,6 +1,6 @@
 //! The port: accepting connections, and draining them.
 
-use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::body::Incoming;
 use hyper_util::{
@@ -82,11 +82,12 @@ impl Server {
     /// Returns whether everything had finished in time.
     pub async fn serve(self, backend: Arc<dyn Backend>, shutdown: impl Future<Output = ()>) -> bool {
         let limits = self.options.limits.clone();
-        let service = Arc::new(Service::new(backend, &self.options));
+        let service = Arc::new(Service::new(&self.options));
         let connections = Connections {
             builder: connection_builder(&self.options),
             graceful: GracefulShutdown::new(),
             service: service.clone(),
+            backend,
             tls: self.tls,
             handshake: limits.read_timeout,
         };
@@ -131,7 +132,8 @@ async fn rest_after(error: &io::Error) {
     }
 }
 
-fn connection_builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
+/// How HTTP is spoken on a connection: both versions, with the limits of these options.
+pub fn connection_builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
     let limits = &options.limits;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -154,6 +156,7 @@ struct Connections {
     builder: auto::Builder<TokioExecutor>,
     graceful: GracefulShutdown,
     service: Arc<Service>,
+    backend: Arc<dyn Backend>,
     tls: Option<TlsAcceptor>,
     handshake: Duration,
 }
@@ -161,15 +164,16 @@ struct Connections {
 impl Connections {
     /// Serves one connection to its end.
     fn run(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
-        let (builder, service, tls) = (self.builder.clone(), self.service.clone(), self.tls.clone());
+        let (builder, tls) = (self.builder.clone(), self.tls.clone());
+        let answering = (self.service.clone(), self.backend.clone());
         let (watcher, handshake) = (self.graceful.watcher(), self.handshake);
         async move {
             // A token must not wait for the next one to fill a packet.
             let _ = stream.set_nodelay(true);
             match tls {
-                None => serve(builder, watcher, service, stream).await,
+                None => serve(builder, watcher, answering, stream).await,
                 Some(tls) => match timeout(handshake, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(builder, watcher, service, stream).await,
+                    Ok(Ok(stream)) => serve(builder, watcher, answering, stream).await,
                     Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                     Err(_) => tracing::debug!("TLS handshake took too long"),
                 },
@@ -181,12 +185,12 @@ impl Connections {
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     builder: auto::Builder<TokioExecutor>,
     watcher: hyper_util::server::graceful::Watcher,
-    service: Arc<Service>,
+    (service, backend): (Arc<Service>, Arc<dyn Backend>),
     stream: S,
 ) {
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let service = service.clone();
-        async move { Ok::<_, std::convert::Infallible>(service.respond(request).await) }
+        let (service, backend) = (service.clone(), backend.clone());
+        async move { Ok::<_, Infallible>(service.respond(request, &backend).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use longshore_core::{
-    Attempt, Backend, Call, Dialect, Error, ErrorKind, EventKind, Op, Protocol, Reply, Route, ServerInfo,
+    Attempt, Backend, Call, Dialect, Error, ErrorKind, EventKind, Op, Protocol, Reply, Route, Sent, ServerInfo,
     call::HealthScope,
     dialect::{self, DIALECTS, Exchange},
     model::HealthReport,
@@ -21,16 +21,18 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    body::{End, ReplyBody, Streamed},
+    body::{Content, End, ReplyBody, Streamed},
     duplex,
     guard::{Guard, Refused},
     options::{Limits, ServerOptions},
     unary,
 };
 
-/// What all connections share.
-pub(crate) struct Service {
-    pub(crate) backend: Arc<dyn Backend>,
+/// What all connections share: everything between an HTTP request and a [`Backend`].
+///
+/// [`Server`](crate::Server) runs it on a listener of its own; whoever brings other connections (a simulator with
+/// broken sockets) calls [`Service::respond`] itself.
+pub struct Service {
     pub(crate) limits: Limits,
     guard: Guard,
     identity: ServerInfo,
@@ -39,9 +41,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(backend: Arc<dyn Backend>, options: &ServerOptions) -> Self {
+    /// A service with the guard, the name and the limits of these options.
+    pub fn new(options: &ServerOptions) -> Self {
         Self {
-            backend,
             guard: Guard::new(options.token.clone(), options.hosts.clone()),
             identity: ServerInfo {
                 name: options.name.as_str().into(),
@@ -63,18 +65,22 @@ impl Service {
     }
 
     /// From now on the server is not ready, so that balancers look elsewhere while the last answers go out.
-    pub(crate) fn drain(&self) {
+    pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Answers one request. Dropping the future, or the body of the response, cancels the work.
-    pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
+    /// Answers one request from `backend`. Dropping the future, or the body of the response, cancels the work.
+    pub async fn respond(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        backend: &Arc<dyn Backend>,
+    ) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
         let route = route(&head);
         if let Err(refused) = self.guard.check(&head) {
             return refuse_guarded(route.map(|(dialect, _)| dialect), &head, &refused);
         }
-        let Some((dialect, exchange)) = route else { return self.outside_dialects(&head).await };
+        let Some((dialect, exchange)) = route else { return self.outside_dialects(&head, backend).await };
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             let error = Error::new(
                 ErrorKind::Overloaded,
@@ -83,14 +89,14 @@ impl Service {
             return refuse(dialect, &head, &error.retry_after(Duration::from_secs(1)), &[]);
         };
         if exchange.duplex {
-            return duplex::respond(self, dialect, head, body, exchange.framing, slot);
+            return duplex::respond(self.clone(), backend.clone(), dialect, head, body, exchange.framing, slot);
         }
         let decoded = match unary::read_call(body, exchange.framing, &head, &self.limits).await {
             Ok(body) => dialect.decode_call(&head, body),
             Err(error) => Err(error),
         };
         match decoded {
-            Ok(call) => self.answer(dialect, &head, call, slot).await,
+            Ok(call) => self.answer(dialect, &head, call, slot, backend).await,
             Err(error) => refuse(dialect, &head, &error, &[]),
         }
     }
@@ -101,10 +107,11 @@ impl Service {
         head: &Parts,
         call: Call,
         slot: OwnedSemaphorePermit,
+        backend: &Arc<dyn Backend>,
     ) -> Response<ReplyBody> {
         let mut log = Outcome::of(dialect, &call);
         let mut encoder = dialect.reply_encoder(&call);
-        let reply = match self.call(call.clone()).await {
+        let reply = match self.call(call.clone(), backend).await {
             Ok(reply) => reply,
             Err(error) => {
                 log.failed(&error);
@@ -114,12 +121,12 @@ impl Service {
         let Reply { route, ledger, events } = reply;
         let (parts, body) = if encoder.streams() {
             let parts = encoder.head();
-            (parts, ReplyBody::Streamed(Box::new(Streamed { events, encoder, end: End::Open, log, _slot: slot })))
+            (parts, Content::Streamed(Box::new(Streamed { events, encoder, end: End::Open, log, _slot: slot })))
         } else {
             match unary::collect(&mut *encoder, events).await {
                 Ok((body, trailers)) => {
                     log.finished();
-                    (encoder.head(), ReplyBody::Whole { body: Some(body), trailers })
+                    (encoder.head(), Content::Whole { body: Some(body), trailers })
                 }
                 Err(error) => {
                     log.failed(&error);
@@ -128,13 +135,13 @@ impl Service {
             }
         };
         let parts = parts.header("x-request-id", &*call.id).header("longshore-server", header_text(&route.server));
-        let mut response = parts.body(body).unwrap_or_else(|error| broken(&error));
+        let mut response = parts.body(body.into()).unwrap_or_else(|error| broken(&error));
         put_ledger(&ledger, response.headers_mut());
         response
     }
 
     /// The backend's answer, but for what only the server knows: its own name, and that it is alive or going away.
-    pub(crate) async fn call(&self, call: Call) -> Result<Reply, Error> {
+    pub(crate) async fn call(&self, call: Call, backend: &Arc<dyn Backend>) -> Result<Reply, Error> {
         let own = |kind| Ok(Reply::ready(Route::in_process("longshore"), [kind]));
         match &*call.op {
             Op::ServerInfo => own(EventKind::Server(self.identity.clone())),
@@ -142,32 +149,38 @@ impl Service {
             Op::Health(HealthScope::Ready) if self.draining.load(Ordering::Relaxed) => {
                 own(EventKind::Health(HealthReport { ok: false, detail: Some("shutting down".into()) }))
             }
-            _ => self.backend.call(call).await,
+            // A model that is not there is not ready: an answer, not a failure.
+            Op::Health(HealthScope::Model { .. }) => match backend.call(call.clone()).await {
+                Err(error) if matches!(error.kind(), ErrorKind::UnknownModel | ErrorKind::ModelNotReady) => {
+                    own(EventKind::Health(HealthReport { ok: false, detail: Some(error.to_string()) }))
+                }
+                reply => reply,
+            },
+            _ => backend.call(call).await,
         }
     }
 
     /// Routes for whoever supervises the process, and the refusal of everything unknown.
-    async fn outside_dialects(&self, head: &Parts) -> Response<ReplyBody> {
+    async fn outside_dialects(&self, head: &Parts, backend: &Arc<dyn Backend>) -> Response<ReplyBody> {
         match (&head.method, head.uri.path()) {
             (&http::Method::GET, "/livez") => plain(StatusCode::OK, "ok\n"),
-            (&http::Method::GET, "/readyz") => match self.ready().await {
+            (&http::Method::GET, "/readyz") => match self.ready(backend).await {
                 Ok(()) => plain(StatusCode::OK, "ok\n"),
                 Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
             },
             (method, path) => {
                 let message = format!("nothing here answers {method} {path}");
-                let error = Error::new(ErrorKind::Unsupported, message);
+                let error = Error::new(ErrorKind::Unsupported, message).status(404).sent(Sent::No);
                 match dialect_for_strangers(head) {
-                    Some(dialect) if dialect.protocol() == Protocol::Grpc => refuse(dialect, head, &error, &[]),
-                    Some(dialect) => with_status(refuse(dialect, head, &error, &[]), StatusCode::NOT_FOUND),
+                    Some(dialect) => refuse(dialect, head, &error, &[]),
                     None => plain(StatusCode::NOT_FOUND, error.message()),
                 }
             }
         }
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        let answer = async { self.call(Call::new(Op::Health(HealthScope::Ready))).await?.collect().await };
+    async fn ready(&self, backend: &Arc<dyn Backend>) -> Result<(), String> {
+        let answer = async { self.call(Call::new(Op::Health(HealthScope::Ready)), backend).await?.collect().await };
         let answer = answer.await.map_err(|error| error.to_string())?;
         match answer.others.into_iter().next() {
             Some(EventKind::Health(HealthReport { ok: false, detail })) => Err(detail.unwrap_or("not ready".into())),
@@ -204,15 +217,9 @@ fn refuse_guarded(dialect: Option<&dyn Dialect>, head: &Parts, refused: &Refused
     );
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::FORBIDDEN);
     match dialect.or_else(|| dialect_for_strangers(head)) {
-        Some(dialect) if dialect.protocol() == Protocol::Grpc => refuse(dialect, head, &refused.error, &[]),
-        Some(dialect) => with_status(refuse(dialect, head, &refused.error, &[]), status),
+        Some(dialect) => refuse(dialect, head, &refused.error, &[]),
         None => plain(status, refused.error.message()),
     }
-}
-
-fn with_status(mut response: Response<ReplyBody>, status: StatusCode) -> Response<ReplyBody> {
-    *response.status_mut() = status;
-    response
 }
 
 fn plain(status: StatusCode, text: &str) -> Response<ReplyBody> {

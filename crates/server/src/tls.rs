@@ -8,7 +8,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::options::TlsIdentity;
 
-pub(crate) fn acceptor(identity: &TlsIdentity) -> io::Result<TlsAcceptor> {
+/// The handshake for this identity.
+///
+/// # Errors
+/// The certificates or the key cannot be used.
+pub fn acceptor(identity: &TlsIdentity) -> io::Result<TlsAcceptor> {
     let invalid = |what: &str, error: &dyn std::fmt::Display| {
         io::Error::new(io::ErrorKind::InvalidInput, format!("the TLS {what} cannot be used: {error}"))
     };

@@ -1,4 +1,5 @@
 //! What a client sees on the wire: flushing, limits, refusals, cancellation and draining.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod support;
 

@@ -21,8 +21,13 @@ pub fn kind_of_status(status: StatusCode) -> ErrorKind {
     }
 }
 
-/// The status that says what this error means.
+/// The status that says what this error means. An error that arose here, before anything was sent to anybody, may name
+/// its own ([`Error::status`]); one that another server sent is judged by its kind.
 pub fn status_of(error: &Error) -> StatusCode {
+    let own = error.http_status().filter(|_| error.was_sent() == Sent::No);
+    if let Some(status) = own.and_then(|status| StatusCode::from_u16(status).ok()) {
+        return status;
+    }
     match error.kind() {
         ErrorKind::InvalidRequest | ErrorKind::ContextTooLong => StatusCode::BAD_REQUEST,
         ErrorKind::UnknownModel => StatusCode::NOT_FOUND,
