@@ -30,12 +30,14 @@ const YOUNG: Duration = Duration::from_secs(1);
 pub(crate) struct Listing {
     at: Instant,
     pub(crate) models: Result<Arc<[ModelInfo]>, Error>,
+    /// What it said before it fell silent: where it is said to be, a model is not unknown.
+    before: Option<Arc<[ModelInfo]>>,
 }
 
 impl Listing {
     /// The model of this name; Ollama's `:latest` may be left out, as its own clients do.
     pub(crate) fn find(&self, model: &str) -> Option<&ModelInfo> {
-        let models = self.models.as_ref().ok()?;
+        let models = self.models.as_ref().ok().or(self.before.as_ref())?;
         let latest = |id: &str| id.strip_suffix(":latest") == Some(model);
         models.iter().find(|info| &*info.id == model).or_else(|| models.iter().find(|info| latest(&info.id)))
     }
@@ -90,9 +92,13 @@ impl Shelf {
         self.last.send_replace(None);
     }
 
-    /// Keeps a list that somebody else has asked for.
+    /// Keeps a list that somebody else has asked for, or why there is none.
     pub(crate) fn keep(&self, models: Result<Arc<[ModelInfo]>, Error>) {
-        self.last.send_replace(Some(Listing { at: Instant::now(), models }));
+        self.last.send_modify(|last| {
+            let before = last.take().and_then(|last| last.models.ok().or(last.before));
+            let before = before.filter(|_| models.is_err());
+            *last = Some(Listing { at: Instant::now(), models, before });
+        });
     }
 
     fn fetch(self: &Arc<Self>) {

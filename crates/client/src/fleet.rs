@@ -94,17 +94,22 @@ impl Fleet {
             }
             Ok(reply) => Ok(reply),
             Err(error) => {
-                let doubtful = |kind| matches!(kind, ErrorKind::UnknownModel | ErrorKind::ModelNotReady);
-                let failed = |shelf: &&Arc<Shelf>| {
-                    error.ledger().iter().any(|attempt| {
-                        attempt.route.server == shelf.member().name
-                            && attempt.error.as_ref().is_some_and(|error| doubtful(error.kind()))
-                    })
-                };
-                plan.shelves.iter().filter(failed).for_each(|shelf| shelf.forget());
+                for shelf in &plan.shelves {
+                    learn_from_failure(shelf, &error);
+                }
                 Err(explain_unlisted(plan, error))
             }
         }
+    }
+}
+
+/// What a server's failures say about the list that it gave.
+fn learn_from_failure(shelf: &Shelf, error: &Error) {
+    let own = error.ledger().iter().filter(|attempt| attempt.route.server == shelf.member().name);
+    match own.filter_map(|attempt| attempt.error.as_ref()).next_back() {
+        Some(error) if matches!(error.kind(), ErrorKind::UnknownModel | ErrorKind::ModelNotReady) => shelf.forget(),
+        Some(error) if error.kind() == ErrorKind::Connect => shelf.keep(Err(error.clone())),
+        _ => {}
     }
 }
 

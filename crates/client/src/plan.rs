@@ -4,21 +4,18 @@
 //! names such as `meta-llama/Llama-3` are left alone). Else those that list the model come first, then those whose
 //! list is not known.
 
-use std::{sync::Arc, time::Duration};
+mod locate;
+mod pick;
 
-use futures_util::{StreamExt, stream, stream::FuturesUnordered};
-use longshore_core::{Call, Error, ErrorKind, ModelKind, ModelState, Op, Sent, call::HealthScope, capability::OpKind};
-use tokio::time::timeout;
+use std::sync::Arc;
 
-use crate::{
-    attempts::all_failed,
-    catalogue::{Listing, Shelf},
-    fleet::Fleet,
-    member::Member,
+use longshore_core::{Call, Error, ErrorKind, Op, Sent, call::HealthScope};
+
+use self::{
+    locate::{Located, locate},
+    pick::pick,
 };
-
-/// Once one server is known to have the model, the others get this long to say so too.
-const GRACE: Duration = Duration::from_millis(20);
+use crate::{attempts::all_failed, catalogue::Shelf, fleet::Fleet, member::Member};
 
 /// A call as it will be sent, and to whom.
 pub(crate) struct Plan {
@@ -112,62 +109,6 @@ impl Shelf {
     }
 }
 
-/// What servers say about one model.
-struct Located {
-    /// Those that list it, ready ones first.
-    have: Vec<Arc<Shelf>>,
-    /// Those whose list is not known, and why, if they said.
-    unknown: Vec<(Arc<Shelf>, Option<Error>)>,
-    /// All models of those that were heard.
-    known: Vec<Arc<str>>,
-}
-
-impl Located {
-    fn sort(model: &str, listings: Vec<(&Arc<Shelf>, Option<Listing>)>) -> Self {
-        let (mut have, mut unknown, mut known) = (Vec::new(), Vec::new(), Vec::new());
-        for (shelf, listing) in listings {
-            let found = listing.as_ref().and_then(|listing| listing.find(model)).map(|info| rank(&info.state));
-            match (found, listing.map(|listing| listing.models)) {
-                (Some(rank), _) => have.push((rank, Arc::clone(shelf))),
-                (None, Some(Ok(models))) => known.extend(models.iter().map(|info| Arc::clone(&info.id))),
-                (None, Some(Err(error))) => unknown.push((Arc::clone(shelf), Some(error))),
-                (None, None) => unknown.push((Arc::clone(shelf), None)),
-            }
-        }
-        have.sort_by_key(|(rank, _)| *rank);
-        Self { have: have.into_iter().map(|(_, shelf)| shelf).collect(), unknown, known }
-    }
-}
-
-/// Servers that can answer at once come first.
-fn rank(state: &ModelState) -> u8 {
-    match state {
-        ModelState::Ready | ModelState::Unknown => 0,
-        ModelState::Loading => 1,
-        ModelState::Failed(_) => 3,
-        _ => 2,
-    }
-}
-
-/// What is known suffices if somebody is known to have the model; else everybody is asked.
-async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
-    let located = Located::sort(model, shelves.iter().map(|shelf| (shelf, shelf.last())).collect());
-    if !located.have.is_empty() {
-        return located;
-    }
-    let mut asking: FuturesUnordered<_> =
-        shelves.iter().cloned().enumerate().map(|(i, shelf)| async move { (i, shelf.young().await) }).collect();
-    let mut listings: Vec<Option<Listing>> = vec![None; shelves.len()];
-    let mut found = false;
-    loop {
-        let next = if found { timeout(GRACE, asking.next()).await.ok().flatten() } else { asking.next().await };
-        let Some((i, listing)) = next else { break };
-        found |= listing.find(model).is_some();
-        listings[i] = Some(listing);
-    }
-    Located::sort(model, shelves.iter().zip(listings).collect())
-}
-
 /// Loading and unloading change one server, and which one is not ours to choose.
 fn for_lifecycle(call: Call, have: Vec<Arc<Shelf>>, unknown: Vec<(Arc<Shelf>, Option<Error>)>) -> Result<Plan, Error> {
     let plan = |shelf| Ok(Plan { call: call.clone(), shelves: vec![shelf], unlisted: None });
@@ -191,76 +132,6 @@ fn for_lifecycle(call: Call, have: Vec<Arc<Shelf>>, unknown: Vec<(Arc<Shelf>, Op
                 candidates[0].member().name
             )))
         }
-    }
-}
-
-/// A model for a call that names none: the first ready one that can, on the first server that has one.
-async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan, Error> {
-    let kind = call.op.kind();
-    let mut listings = stream::iter(shelves.iter().cloned().map(|shelf| async move {
-        let last = shelf.last().filter(|listing| listing.models.is_ok());
-        let listing = match last {
-            Some(listing) => listing,
-            None => shelf.young().await,
-        };
-        (shelf, listing)
-    }))
-    .buffered(shelves.len().max(1));
-    let (mut idle, mut known, mut attempts, mut several) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut missing = None;
-    while let Some((shelf, listing)) = listings.next().await {
-        let models = match &listing.models {
-            Ok(models) => models,
-            Err(error) => {
-                attempts.extend(error.ledger().iter().cloned());
-                missing.get_or_insert_with(|| error.clone());
-                continue;
-            }
-        };
-        known.extend(models.iter().map(|info| Arc::clone(&info.id)));
-        let able = || models.iter().filter_map(|info| Some((fitness(kind, info.kind)?, info)));
-        idle.extend(able().filter(|(_, info)| rank(&info.state) > 0).map(|(_, info)| Arc::clone(&info.id)));
-        let ready = || able().filter(|(_, info)| rank(&info.state) == 0);
-        if kind == OpKind::Infer {
-            // Tensors fit one model only: which one is not to be guessed.
-            several.extend(ready().map(|(_, info)| (Arc::clone(&shelf), Arc::clone(&info.id))));
-        } else if let Some((_, info)) = ready().min_by_key(|(fitness, _)| *fitness) {
-            call.model = Some(Arc::clone(&info.id));
-            return Ok(Plan { call, shelves: vec![shelf], unlisted: None });
-        }
-    }
-    match &several[..] {
-        [(shelf, model)] => {
-            call.model = Some(Arc::clone(model));
-            return Ok(Plan { call, shelves: vec![Arc::clone(shelf)], unlisted: None });
-        }
-        [] => {}
-        _ => return Err(Error::invalid(format!("name a model: there are {}", quoted(&known)))),
-    }
-    if !idle.is_empty() {
-        let message = format!("no model is ready to {}; load one of {}", kind.name(), quoted(&idle));
-        return Err(Error::new(ErrorKind::ModelNotReady, message).sent(Sent::No));
-    }
-    match (all_failed(attempts).or(missing), &known[..]) {
-        (Some(error), _) => Err(error),
-        (None, []) => Err(Error::new(ErrorKind::UnknownModel, "no server has any model")),
-        (None, _) => {
-            let message = format!("no model can {}; there are {}", kind.name(), quoted(&known));
-            Err(Error::new(ErrorKind::UnknownModel, message))
-        }
-    }
-}
-
-/// How well a kind of model suits an operation: 0 is made for it, `None` cannot.
-fn fitness(op: OpKind, kind: ModelKind) -> Option<u8> {
-    match (op, kind) {
-        (OpKind::Chat, ModelKind::Chat)
-        | (OpKind::Complete, ModelKind::Completion | ModelKind::Chat)
-        | (OpKind::Embed, ModelKind::Embedding)
-        | (OpKind::Infer, ModelKind::Tensor) => Some(0),
-        (_, ModelKind::Unknown) => Some(1),
-        (OpKind::Embed, ModelKind::Chat | ModelKind::Completion) => Some(2),
-        _ => None,
     }
 }
 
@@ -295,8 +166,4 @@ fn suggestion<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
         Some((likeness, other)) if likeness >= 0.6 => format!("; did you mean `{other}`?"),
         _ => String::new(),
     }
-}
-
-fn quoted(ids: &[Arc<str>]) -> String {
-    ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
 }

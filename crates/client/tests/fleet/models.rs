@@ -102,6 +102,18 @@ async fn where_the_only_candidates_are_dead_the_models_of_the_others_are_told() 
 }
 
 #[tokio::test]
+async fn a_model_whose_server_has_died_is_not_unknown() {
+    let (dying, other) = (with(&["x"], "from a").await, with(&["y"], "").await);
+    let fleet = fleet(vec![rest("a", dying.url()), rest("b", other.url())]);
+    assert_eq!(ask(&fleet, chat("x")).await.unwrap().text(), "from a");
+    dying.stop().await;
+    for _ in 0..3 {
+        let error = ask(&fleet, chat("x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_model_the_default_or_the_first_that_can_answers() {
     let (a, b) = (with(&["x"], "from a").await, with(&["y", "z"], "from b").await);
     let servers = || vec![rest("a", a.url()), rest("b", b.url())];

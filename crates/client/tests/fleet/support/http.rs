@@ -152,6 +152,12 @@ impl HttpServer {
         format!("{}://localhost:{}", if self.tls { "https" } else { "http" }, self.address.port())
     }
 
+    /// Closes everything, and is gone when this returns.
+    pub(crate) async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
     /// How many connections were made.
     pub(crate) fn accepted(&self) -> usize {
         self.log.accepted.load(Ordering::SeqCst)

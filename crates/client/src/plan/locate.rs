@@ -1,0 +1,74 @@
+//! Which servers have a model, by what their lists say.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use longshore_core::{Error, ModelState};
+use tokio::time::timeout;
+
+use crate::catalogue::{Listing, Shelf};
+
+/// Once one server is known to have the model, the others get this long to say so too.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// What is known suffices if somebody is known to have the model; else everybody is asked.
+pub(super) async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
+    let located = Located::sort(model, shelves.iter().map(|shelf| (shelf, shelf.last())).collect());
+    if !located.have.is_empty() {
+        return located;
+    }
+    let mut asking: FuturesUnordered<_> =
+        shelves.iter().cloned().enumerate().map(|(i, shelf)| async move { (i, shelf.young().await) }).collect();
+    let mut listings: Vec<Option<Listing>> = vec![None; shelves.len()];
+    let mut found = false;
+    loop {
+        let next = if found { timeout(GRACE, asking.next()).await.ok().flatten() } else { asking.next().await };
+        let Some((i, listing)) = next else { break };
+        found |= listing.find(model).is_some();
+        listings[i] = Some(listing);
+    }
+    Located::sort(model, shelves.iter().zip(listings).collect())
+}
+
+/// What servers say about one model.
+pub(super) struct Located {
+    /// Those that list it, ready ones first.
+    pub(super) have: Vec<Arc<Shelf>>,
+    /// Those whose list is not known, and why, if they said.
+    pub(super) unknown: Vec<(Arc<Shelf>, Option<Error>)>,
+    /// All models of those that were heard.
+    pub(super) known: Vec<Arc<str>>,
+}
+
+impl Located {
+    fn sort(model: &str, listings: Vec<(&Arc<Shelf>, Option<Listing>)>) -> Self {
+        let (mut have, mut unknown, mut known) = (Vec::new(), Vec::new(), Vec::new());
+        for (shelf, listing) in listings {
+            let found = listing.as_ref().and_then(|listing| {
+                let info = listing.find(model)?;
+                Some(if listing.models.is_ok() { rank(&info.state) } else { SILENT })
+            });
+            match (found, listing.map(|listing| listing.models)) {
+                (Some(rank), _) => have.push((rank, Arc::clone(shelf))),
+                (None, Some(Ok(models))) => known.extend(models.iter().map(|info| Arc::clone(&info.id))),
+                (None, Some(Err(error))) => unknown.push((Arc::clone(shelf), Some(error))),
+                (None, None) => unknown.push((Arc::clone(shelf), None)),
+            }
+        }
+        have.sort_by_key(|(rank, _)| *rank);
+        Self { have: have.into_iter().map(|(_, shelf)| shelf).collect(), unknown, known }
+    }
+}
+
+/// The rank of servers that had the model and do not answer any more.
+const SILENT: u8 = 4;
+
+/// Servers that can answer at once come first.
+pub(super) fn rank(state: &ModelState) -> u8 {
+    match state {
+        ModelState::Ready | ModelState::Unknown => 0,
+        ModelState::Loading => 1,
+        ModelState::Failed(_) => 3,
+        _ => 2,
+    }
+}
