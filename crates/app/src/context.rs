@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the app alone reads the environment, and here alone")]
 
 mod backend;
+mod compute;
 mod log;
 
 use std::{
@@ -19,6 +20,7 @@ use longshore_core::{Answer, Backend, Call, Error, Op};
 
 use crate::{cli::Global, exit::Failure, terminal::Out};
 
+pub(crate) use compute::prepare as prepare_compute;
 pub(crate) use log::begin as begin_log;
 
 /// What a command that asks models works with.

@@ -21,6 +21,8 @@
 //! );
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod check;
 mod describe;
 mod load;

@@ -5,6 +5,8 @@
 //! compose. *No I/O here*: a [`Dialect`] turns values into bytes and bytes into values, and somebody else moves the
 //! bytes; this crate knows neither sockets nor an async runtime.
 
+#![forbid(unsafe_code)]
+
 pub mod call;
 pub mod capability;
 pub mod dialect;

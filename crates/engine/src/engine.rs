@@ -8,10 +8,12 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Instant};
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use longshore_core::{
-    Backend, Call, Event, EventKind, Events, Finish, ModelState, Op, Reply, Route, Sent, ServerInfo,
+    Backend, Call, Event, EventKind, Events, Finish, ModelInfo, ModelState, Op, Reply, Route, Sent, ServerInfo,
     call::HealthScope,
-    model::{HealthReport, Progress},
+    model::{HealthReport, Progress, TensorSpec},
+    text_model,
 };
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -115,6 +117,11 @@ impl Engine {
                 let id = model(&call);
                 self.find(id).await?;
                 Ok(self.ready(EventKind::Models(vec![self.registry.info(id)?])))
+            }
+            Op::ModelConfig { .. } => {
+                let id = model(&call);
+                self.find(id).await?;
+                Ok(self.ready(EventKind::ModelConfig(configuration(&self.registry.info(id)?))))
             }
             Op::Statistics { .. } => {
                 Ok(self.ready(EventKind::Statistics(self.registry.statistics(call.model.as_deref())?)))
@@ -252,6 +259,22 @@ fn model(call: &Call) -> &str {
         "" => builtin::ID,
         name => name,
     }
+}
+
+/// How a text model is configured, in the words of Triton's model configuration.
+fn configuration(info: &ModelInfo) -> serde_json::Value {
+    let tensors = |specs: Vec<TensorSpec>| -> Vec<_> {
+        specs.iter().map(|spec| json!({"name": spec.name, "data_type": "TYPE_STRING", "dims": spec.shape})).collect()
+    };
+    json!({
+        "name": info.id,
+        "platform": info.platform,
+        "backend": "candle",
+        "max_batch_size": 0,
+        "input": tensors(text_model::inputs()),
+        "output": tensors(text_model::outputs()),
+        "model_transaction_policy": {"decoupled": true},
+    })
 }
 
 /// The model asked for; lifecycle operations do not guess.

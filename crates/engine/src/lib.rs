@@ -8,6 +8,8 @@
 //!
 //! It never uses a GPU, and never downloads anything.
 
+#![forbid(unsafe_code)]
+
 mod builtin;
 mod embed;
 mod engine;

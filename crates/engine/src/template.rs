@@ -3,7 +3,7 @@
 //! [`ChatTemplate`] runs the Jinja text that a GGUF file carries, with what Hugging Face's `apply_chat_template` offers
 //! beside the language: `raise_exception`, `strftime_now`, `tojson`, Python's string methods. It never tokenises.
 
-use longshore_core::call::{Chat, Content, Message};
+use longshore_core::call::{Chat, Message};
 use minijinja::{
     Environment, ErrorKind as JinjaKind, Value, context,
     syntax::SyntaxConfig,
@@ -69,15 +69,12 @@ impl ChatTemplate {
 
 const NAME: &str = "chat";
 
-/// A message as templates expect it: text parts joined, and everything else beside it.
+/// A message as templates expect it: text parts joined, and everything else beside it. A message without content (tool
+/// calls alone) has an empty one: most templates add it to other text, which they cannot do with nothing.
 fn plain(message: &Message) -> serde_json::Value {
-    let content = match &message.content {
-        None if message.extra.contains_key("tool_calls") => serde_json::Value::Null,
-        Some(Content::Parts(_)) | Some(Content::Text(_)) | None => message.text().into(),
-    };
     let mut fields = message.extra.clone();
     fields.insert("role".into(), json!(message.role));
-    fields.insert("content".into(), content);
+    fields.insert("content".into(), message.text().into());
     fields.into()
 }
 
@@ -175,6 +172,15 @@ mod tests {
     fn tools_and_options_reach_the_template() {
         let fields = json!({"tools": [{"name": "f"}], "chat_template_kwargs": {"enable_thinking": false}});
         assert_eq!(render("{{ tools[0].name }} {{ enable_thinking }}", fields).unwrap(), "f False");
+    }
+
+    #[test]
+    fn a_message_of_tool_calls_alone_has_empty_content() {
+        let calls = json!({"role": "assistant", "content": null, "tool_calls": [{"id": "c1"}]});
+        let messages = [serde_json::from_value::<Message>(calls).unwrap()];
+        let source = "{% for m in messages %}{{ m.role + ':' + m.content }}{{ m.tool_calls[0].id }}{% endfor %}";
+        let template = ChatTemplate::new(source, String::new(), String::new()).unwrap();
+        assert_eq!(template.render(&messages, &Chat::default()).unwrap(), "assistant:c1");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! [`service`]. What a request means is the dialect's affair, what is answered the backend's; here are only
 //! connections, limits and who may come in.
 
+#![forbid(unsafe_code)]
+
 mod body;
 mod duplex;
 mod guard;

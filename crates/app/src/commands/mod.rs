@@ -55,6 +55,7 @@ fn run(cli: Cli, manner: Manner) -> Result<(), Failure> {
         Some(command) => command,
     };
     let loaded = context::load(&global, &[])?.loaded;
+    context::prepare_compute(&loaded.config);
     context::begin_log(&loaded, global.verbose, false, manner);
     // One worker is plenty for one answer; the engine computes on threads of its own.
     let runtime = runtime(1)?;
@@ -86,6 +87,7 @@ async fn one_shot(command: Command, context: &mut Context) -> Result<(), Failure
 fn serve_forever(arguments: &Serve, global: &Global, out: Out) -> Result<(), Failure> {
     let flags = arguments.listen.map(|address| ("gateway.listen", address.to_string(), "--listen"));
     let loaded = context::load(global, flags.as_slice())?.loaded;
+    context::prepare_compute(&loaded.config);
     context::begin_log(&loaded, global.verbose, true, out.manner);
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     // Each worker has its own heap arena, and moving bytes needs few of them.

@@ -1,5 +1,4 @@
 //! A backend whose pace a test sets, and a client that shows the raw bytes.
-#![expect(dead_code, reason = "each test file uses its part")]
 
 use std::{
     net::SocketAddr,
@@ -24,14 +23,14 @@ use tokio::{
 
 /// Says the words of the last message again. To "gated" it waits for a permit before each word, to "refuse" it
 /// refuses, to "break" it breaks off after a word.
-pub struct Echo {
-    pub gate: Arc<Semaphore>,
-    pub running: Arc<AtomicUsize>,
-    pub changed: Arc<Notify>,
+pub(crate) struct Echo {
+    pub(crate) gate: Arc<Semaphore>,
+    pub(crate) running: Arc<AtomicUsize>,
+    pub(crate) changed: Arc<Notify>,
 }
 
 impl Echo {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             gate: Arc::new(Semaphore::new(0)),
             running: Arc::new(AtomicUsize::new(0)),
@@ -40,7 +39,7 @@ impl Echo {
     }
 
     /// Waits until this many answers are under way.
-    pub async fn running(&self, wanted: usize) {
+    pub(crate) async fn running(&self, wanted: usize) {
         loop {
             let changed = self.changed.notified();
             if self.running.load(Ordering::SeqCst) == wanted {
@@ -107,13 +106,13 @@ impl Backend for Echo {
 }
 
 /// A server at work; its `stop` begins the drain.
-pub struct Serving {
-    pub address: SocketAddr,
-    pub stop: Option<oneshot::Sender<()>>,
-    pub end: JoinHandle<bool>,
+pub(crate) struct Serving {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) end: JoinHandle<bool>,
 }
 
-pub async fn start(backend: Arc<dyn Backend>, change: impl FnOnce(&mut ServerOptions)) -> Serving {
+pub(crate) async fn start(backend: Arc<dyn Backend>, change: impl FnOnce(&mut ServerOptions)) -> Serving {
     let mut options = ServerOptions::new("127.0.0.1:0".parse().unwrap());
     change(&mut options);
     let server = Server::bind(options).await.unwrap();
@@ -126,12 +125,12 @@ pub async fn start(backend: Arc<dyn Backend>, change: impl FnOnce(&mut ServerOpt
 }
 
 /// An HTTP/1.1 request for a chat.
-pub fn chat(text: &str, stream: bool) -> String {
+pub(crate) fn chat(text: &str, stream: bool) -> String {
     let body = format!(r#"{{"model":"tiny","messages":[{{"role":"user","content":"{text}"}}],"stream":{stream}}}"#);
     request("POST /v1/chat/completions", "content-type: application/json\r\n", &body)
 }
 
-pub fn request(line: &str, headers: &str, body: &str) -> String {
+pub(crate) fn request(line: &str, headers: &str, body: &str) -> String {
     format!(
         "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()
@@ -139,7 +138,7 @@ pub fn request(line: &str, headers: &str, body: &str) -> String {
 }
 
 /// Sends the bytes and reads until the server closes.
-pub async fn exchange(address: SocketAddr, request: &str) -> String {
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reply = Vec::new();
@@ -148,7 +147,7 @@ pub async fn exchange(address: SocketAddr, request: &str) -> String {
 }
 
 /// Reads until what has been read contains `part`.
-pub async fn read_until(stream: &mut TcpStream, part: &str) -> String {
+pub(crate) async fn read_until(stream: &mut TcpStream, part: &str) -> String {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(part) {
         let mut buffer = [0; 4096];
