@@ -107,7 +107,7 @@ impl Shelf {
         }
         let shelf = Arc::clone(self);
         tokio::spawn(async move {
-            let models = list(&shelf.member, false, shelf.limit).await.map(|(models, _)| models.into());
+            let models = list(&shelf.member, false, shelf.limit).await.map(|listed| listed.models.into());
             // In this order: whoever is woken by a list that is already forgotten again must be able to fetch.
             shelf.fetching.store(false, Ordering::Release);
             shelf.keep(models);
@@ -115,12 +115,18 @@ impl Shelf {
     }
 }
 
-/// Asks one server for its models, within `limit`. Each bears the server's name. Also gives the attempts it took.
-pub(crate) async fn list(
-    member: &Arc<Member>,
-    ready_only: bool,
-    limit: Duration,
-) -> Result<(Vec<ModelInfo>, Vec<Attempt>), Error> {
+/// What one server listed.
+pub(crate) struct Listed {
+    /// Each bears the server's name.
+    pub(crate) models: Vec<ModelInfo>,
+    /// What it could not list itself, such as a folder.
+    pub(crate) unavailable: Vec<(Arc<str>, Error)>,
+    /// What it took.
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// Asks one server for its models, within `limit`.
+pub(crate) async fn list(member: &Arc<Member>, ready_only: bool, limit: Duration) -> Result<Listed, Error> {
     let deadline = Instant::now() + limit;
     let mut call = Call::new(Op::ListModels { ready_only });
     call.deadline = Some(deadline.into_std());
@@ -134,5 +140,5 @@ pub(crate) async fn list(
     for model in &mut models {
         model.server = Arc::clone(&member.name);
     }
-    Ok((models, answer.ledger))
+    Ok(Listed { models, unavailable: answer.unavailable, attempts: answer.ledger })
 }

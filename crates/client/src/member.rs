@@ -18,6 +18,13 @@ pub(crate) struct Member {
     pub(crate) ways: Vec<Way>,
 }
 
+impl Member {
+    /// Whether it is in this process.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.ways[..], [Way::Local(_)])
+    }
+}
+
 /// A way to a server.
 pub(crate) enum Way {
     Remote(Box<Endpoint>),

@@ -35,13 +35,15 @@ impl Fleet {
         let (mut kinds, mut ledger, mut answered) = (Vec::new(), Vec::new(), shelves.is_empty());
         for (shelf, started, result) in lists.await {
             if !ready_only {
-                shelf.keep(result.as_ref().map(|(models, _)| models.as_slice().into()).map_err(Clone::clone));
+                shelf.keep(result.as_ref().map(|listed| listed.models.as_slice().into()).map_err(Clone::clone));
             }
             match result {
-                Ok((models, attempts)) => {
+                Ok(listed) => {
                     answered = true;
-                    ledger.extend(attempts);
-                    kinds.push(EventKind::Models(models));
+                    ledger.extend(listed.attempts);
+                    kinds.push(EventKind::Models(listed.models));
+                    let unavailable = listed.unavailable.into_iter();
+                    kinds.extend(unavailable.map(|(server, error)| EventKind::Unavailable { server, error }));
                 }
                 Err(error) => {
                     ledger.extend(attempts_of(&shelf, started, &error));

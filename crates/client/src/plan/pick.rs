@@ -39,6 +39,9 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
         } else if let Some((_, info)) = ready().min_by_key(|(fitness, _)| *fitness) {
             call.model = Some(Arc::clone(&info.id));
             return Ok(Plan { call, shelves: vec![shelf], unlisted: None });
+        } else if shelf.member().is_local() {
+            // It has a model of its own choice, and loads it when it is asked.
+            return Ok(Plan { call, shelves: vec![shelf], unlisted: None });
         }
     }
     match several.len() {

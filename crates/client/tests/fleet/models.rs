@@ -133,6 +133,9 @@ async fn without_a_model_remote_servers_come_before_this_process() {
     assert_eq!(ask(&with_remote.build().unwrap(), chat("")).await.unwrap().text(), "remote");
     let with_dead = builder(vec![rest("a", refused().await)]).backend("built-in", local("here", &["tiny"]));
     assert_eq!(ask(&with_dead.build().unwrap(), chat("")).await.unwrap().text(), "here");
+    // What has no model ready in this process knows one to load.
+    let with_idle = builder(vec![rest("a", refused().await)]).backend("built-in", local("loaded", &[]));
+    assert_eq!(ask(&with_idle.build().unwrap(), chat("")).await.unwrap().text(), "loaded");
     let error = ask(&fleet(vec![rest("a", refused().await)]), chat("")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
 }
