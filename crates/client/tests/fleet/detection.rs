@@ -1,11 +1,15 @@
 //! Who lives at an address.
 
 use longshore_client::{DialectChoice, Fleet, ServerConfig};
-use longshore_core::{Call, ErrorKind, Op, Protocol, Sent};
+use longshore_core::{
+    Call, ErrorKind, Op, Protocol, Sent,
+    call::{Chat, Message},
+    dialect::DIALECTS,
+};
 
 use crate::support::{
-    End, HttpServer, RawServer, Script, ask, both, builder, chat, config, fleet, grpc, ledger, local, openai, refused,
-    rest, tiny,
+    End, HttpServer, RawServer, Script, ask, both, builder, chat, config, fleet, grpc, ledger, local, mirror, openai,
+    refused, rest, tiny,
 };
 
 fn auto(name: &str, address: impl ToString) -> ServerConfig {
@@ -22,6 +26,43 @@ async fn an_unnamed_dialect_is_found_and_remembered() {
     }
     assert_eq!(server.seen("/api/health").len(), 1, "asked in the native dialect once");
     assert_eq!(server.seen("/v1/models").len(), 2, "once who it is, once which models");
+}
+
+#[tokio::test]
+async fn a_server_of_every_dialect_is_asked_in_each() {
+    let server = HttpServer::start(mirror(local("mirrored", &["m"]))).await;
+    let everything = ServerConfig { grpc: Some(server.url()), ..auto("a", server.url()) };
+    let found: Vec<_> = fleet(vec![everything])
+        .check()
+        .await
+        .into_iter()
+        .map(|health| (health.protocol, health.dialects, health.ready.is_some_and(|report| report.ok)))
+        .collect();
+    let rest_dialects = DIALECTS.iter().filter(|dialect| dialect.protocol() == Protocol::Rest);
+    let rest_names: Vec<_> = rest_dialects.map(|dialect| dialect.name()).collect();
+    assert_eq!(found, [(Protocol::Rest, rest_names, true), (Protocol::Grpc, vec!["oip-grpc"], true)]);
+}
+
+#[tokio::test]
+async fn every_dialect_answers() {
+    let server = HttpServer::start(mirror(local("mirrored", &["m"]))).await;
+    for dialect in DIALECTS {
+        let choice = DialectChoice::Named(vec![*dialect]);
+        let address = Some(server.url());
+        let config = match dialect.protocol() {
+            Protocol::Grpc => ServerConfig { grpc: address, dialect: choice, ..ServerConfig::new("a") },
+            _ => ServerConfig { rest: address, dialect: choice, ..ServerConfig::new("a") },
+        };
+        let fleet = fleet(vec![config]);
+        let list = ask(&fleet, Call::new(Op::ListModels { ready_only: false })).await.unwrap();
+        assert_eq!(&*list.models[0].id, "m", "{dialect:?}");
+        for stream in [false, true] {
+            let chat = Chat { messages: vec![Message::new("user", "hi")], stream, ..Chat::default() };
+            let answer = ask(&fleet, Call::new(Op::Chat(chat)).model("m")).await.unwrap();
+            assert_eq!(answer.text(), "mirrored", "{dialect:?}, streamed: {stream}");
+            assert_eq!(answer.route.unwrap().dialect, dialect.name());
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Servers that do as they are told, and short ways to ask a fleet.
 
 mod http;
+mod mirror;
 mod raw;
 mod tiny;
 
@@ -14,6 +15,7 @@ use longshore_core::{
 };
 
 pub(crate) use http::{End, HttpServer, Script, Seen, openai};
+pub(crate) use mirror::mirror;
 pub(crate) use raw::{RawServer, refused};
 pub(crate) use tiny::{TINY, tiny};
 

@@ -247,3 +247,44 @@ async fn a_stalled_answer_does_not_hold_the_next() {
     drop(stalled);
     until("the stalled one is given up", || server.given_up() == 1).await;
 }
+
+/// A server of the test dialect that refuses the first chat unread, as RFC 9113 section 8.7 has it.
+async fn refusing_once() -> (String, AbortOnDrop) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let refused = Arc::new(AtomicBool::new(false));
+    let task = tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let refused = Arc::clone(&refused);
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    let is_chat = request.uri().path() == "/tiny/Chat";
+                    if is_chat && !refused.swap(true, Ordering::SeqCst) {
+                        respond.send_reset(h2::Reason::REFUSED_STREAM);
+                        continue;
+                    }
+                    let mut body = bytes::BytesMut::new();
+                    let message: &[u8] = if is_chat { b"{\"text\":\"hi\"}" } else { b"{\"models\":[\"m\"]}" };
+                    longshore_core::framing::put_message(message, &mut body);
+                    let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+                    let mut stream = respond.send_response(head, false).unwrap();
+                    stream.send_data(body.freeze(), false).unwrap();
+                    let status =
+                        [("grpc-status", "0")].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+                    stream.send_trailers(status.into_iter().collect()).unwrap();
+                }
+            });
+        }
+    });
+    (url, AbortOnDrop(task))
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_free_to_be_sent_again() {
+    let (url, _server) = refusing_once().await;
+    let answer = ask(&fleet(vec![grpc("a", url)]), once(chat("m"))).await.unwrap();
+    assert_eq!(answer.text(), "hi");
+    assert_eq!(ledger(&answer.ledger), ["a grpc connect", "a grpc committed"]);
+}

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, request::Parts};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 /// One request as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
+    pub(crate) head: Parts,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -53,6 +54,8 @@ pub(crate) enum Script {
     Stream(Vec<String>, End),
     /// gRPC messages, then these trailers.
     Grpc(Vec<Bytes>, Vec<(&'static str, &'static str)>),
+    /// As it stands, and these trailers.
+    Exactly(Response<Bytes>, Option<HeaderMap>),
     Redirect(String),
     /// Never a head.
     Hang,
@@ -213,7 +216,7 @@ async fn respond(request: Request<Incoming>, log: Arc<Log>, handler: Handler) ->
     let seen = {
         let mut all = log.seen.lock().unwrap();
         let nth = all.iter().filter(|seen| seen.path == path).count();
-        let seen = Seen { path, headers: head.headers, body, nth };
+        let seen = Seen { headers: head.headers.clone(), head, path, body, nth };
         all.push(seen.clone());
         seen
     };
@@ -248,6 +251,14 @@ fn play(script: Script, mut guard: Guard) -> BoxFuture<'static, Response<Body>> 
                 guard.disarm();
                 let response = Response::builder().status(status).header("content-type", content_type);
                 response.body(full(body)).unwrap()
+            }
+            Script::Exactly(response, trailers) => {
+                guard.disarm();
+                let trailers = trailers.map(|trailers| Ok(Frame::trailers(trailers)));
+                response.map(|body| {
+                    let body = Some(Ok(Frame::data(body))).into_iter().chain(trailers);
+                    BoxBody::new(StreamBody::new(stream::iter(body.collect::<Vec<_>>())))
+                })
             }
             Script::Redirect(to) => {
                 guard.disarm();

@@ -125,6 +125,7 @@ impl Backend for Local {
             let kind = match &*call.op {
                 Op::Chat(_) => EventKind::Text { index: 0, text: self.text.into() },
                 Op::ListModels { .. } => EventKind::Models(self.models.iter().map(model).collect()),
+                Op::ServerInfo => EventKind::Server(ServerInfo { name: "longshore".into(), ..ServerInfo::default() }),
                 Op::Health(_) => EventKind::Health(HealthReport { ok: true, detail: None }),
                 other => {
                     return Err(Error::new(ErrorKind::Unsupported, format!("cannot {}", other.kind().name())));
