@@ -55,6 +55,9 @@ impl Fleet {
         // Questions to all servers at once: the answers are merged, and one dead server does not spoil them.
         match &*call.op {
             Op::ListModels { ready_only } => return self.list(&call, *ready_only).await,
+            Op::Statistics { .. } if call.server.is_none() && call.model.is_none() => {
+                return self.statistics(&call, deadline).await;
+            }
             Op::Health(HealthScope::Live | HealthScope::Ready) if call.server.is_none() => {
                 return self.health(&call).await;
             }

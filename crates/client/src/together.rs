@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use longshore_core::{
-    Attempt, Call, Error, EventKind, Op, Reply, Route, ServerInfo, call::HealthScope, model::HealthReport,
+    Answer, Attempt, Call, Error, ErrorKind, EventKind, Op, Reply, Route, Sent, ServerInfo, call::HealthScope,
+    model::HealthReport,
 };
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::{
     attempts::{self, all_failed},
     catalogue::{self, Shelf},
     fleet::Fleet,
-    member::since,
+    member::{Member, since},
 };
 
 /// What answers of the fleet itself are attributed to.
@@ -52,7 +53,42 @@ impl Fleet {
             }
         }
         if !answered {
-            let silent = || Error::new(longshore_core::ErrorKind::Connect, "no server told its models");
+            let silent = || Error::new(ErrorKind::Connect, "no server told its models");
+            return Err(all_failed(ledger).unwrap_or_else(silent));
+        }
+        let mut reply = Reply::ready(Route::in_process(NAME), kinds);
+        reply.ledger = ledger;
+        Ok(reply)
+    }
+
+    /// Every server's statistics about all its models. A server that keeps none is left out.
+    ///
+    /// # Errors
+    /// Only when no server gave any.
+    pub(crate) async fn statistics(&self, call: &Call, deadline: Instant) -> Result<Reply, Error> {
+        let asked = join_all(self.shelves.iter().cloned().map(|shelf| async move {
+            let started = Instant::now();
+            let result = ask(shelf.member(), call, deadline).await;
+            (shelf, started, result)
+        }));
+        let (mut kinds, mut ledger, mut answered) = (Vec::new(), Vec::new(), false);
+        for (shelf, started, result) in asked.await {
+            match result {
+                Ok(answer) => {
+                    answered = true;
+                    ledger.extend(answer.ledger);
+                    kinds.extend(answer.others.into_iter().filter(|kind| matches!(kind, EventKind::Statistics(_))));
+                }
+                Err(error) => {
+                    ledger.extend(attempts_of(&shelf, started, &error));
+                    if error.kind() != ErrorKind::Unsupported {
+                        kinds.push(EventKind::Unavailable { server: Arc::clone(&shelf.member().name), error });
+                    }
+                }
+            }
+        }
+        if !answered {
+            let silent = || Error::new(ErrorKind::Unsupported, "no server keeps statistics").sent(Sent::No);
             return Err(all_failed(ledger).unwrap_or_else(silent));
         }
         let mut reply = Reply::ready(Route::in_process(NAME), kinds);
@@ -100,11 +136,7 @@ async fn is_ready(shelf: Arc<Shelf>, limit: Duration) -> Result<(), String> {
     let (member, deadline) = (shelf.member(), Instant::now() + limit);
     let mut call = Call::new(Op::Health(HealthScope::Ready));
     call.deadline = Some(deadline.into_std());
-    let asked = async {
-        let reply = attempts::run(&call, std::slice::from_ref(member), deadline, usize::MAX).await?;
-        reply.collect().await
-    };
-    let reason = match asked.await {
+    let reason = match ask(member, &call, deadline).await {
         Err(error) => error.message().to_owned(),
         Ok(answer) => {
             let report = answer.others.into_iter().find_map(|kind| match kind {
@@ -119,6 +151,11 @@ async fn is_ready(shelf: Arc<Shelf>, limit: Duration) -> Result<(), String> {
         }
     };
     Err(format!("`{}`: {reason}", member.name))
+}
+
+/// One server's whole answer.
+async fn ask(member: &Arc<Member>, call: &Call, deadline: Instant) -> Result<Answer, Error> {
+    attempts::run(call, std::slice::from_ref(member), deadline, usize::MAX).await?.collect().await
 }
 
 fn remaining(call: &Call) -> Duration {

@@ -195,3 +195,23 @@ async fn a_fleet_is_ready_when_one_server_is() {
     assert!(!report.ok && report.detail.as_deref().unwrap().contains("`dead`"), "{report:?}");
     assert!(dead.call(call(HealthScope::Ready).server("dead")).await.is_err());
 }
+
+#[tokio::test]
+async fn statistics_are_of_all_servers_that_keep_them() {
+    let (a, b) = (HttpServer::start(tiny(&["m"], "")).await, HttpServer::start(tiny(&["n"], "")).await);
+    let plain = with(&["x"], "").await;
+    let call = || Call::new(Op::Statistics { version: None });
+    let all = fleet(vec![grpc("a", a.url()), rest("plain", plain.url()), grpc("b", b.url())]);
+    let answer = ask(&all, call()).await.unwrap();
+    let models: Vec<_> = answer
+        .others
+        .iter()
+        .flat_map(|kind| match kind {
+            EventKind::Statistics(statistics) => statistics.iter().map(|one| one.model.to_string()).collect(),
+            other => vec![format!("{other:?}")],
+        })
+        .collect();
+    assert_eq!((models, answer.unavailable.len()), (vec!["m".to_owned(), "n".to_owned()], 0));
+    let error = ask(&fleet(vec![rest("plain", plain.url())]), call()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}

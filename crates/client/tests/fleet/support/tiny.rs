@@ -10,7 +10,7 @@ use longshore_core::{
     Reply, ReplyDecoder, ReplyEncoder, Route, ServerInfo,
     dialect::Exchange,
     framing::put_message,
-    model::{HealthReport, ModelKind, ModelState},
+    model::{HealthReport, ModelKind, ModelState, ModelStatistics},
 };
 use serde_json::{Value, json};
 
@@ -77,6 +77,9 @@ impl ReplyDecoder for Decoder {
             EventKind::Text { index: 0, text: text.into() }
         } else if let Some(models) = value["models"].as_array() {
             EventKind::Models(models.iter().filter_map(Value::as_str).map(ModelInfo::new).collect())
+        } else if let Some(models) = value["statistics"].as_array() {
+            let of = |model: &str| ModelStatistics { model: model.into(), ..ModelStatistics::default() };
+            EventKind::Statistics(models.iter().filter_map(Value::as_str).map(of).collect())
         } else if let Some(name) = value["server"].as_str() {
             EventKind::Server(ServerInfo { name: name.into(), ..ServerInfo::default() })
         } else {
@@ -104,6 +107,7 @@ pub(crate) fn tiny(models: &'static [&'static str], text: &'static str) -> impl 
         let message = match &*seen.path {
             "/tiny/ServerInfo" => json!({"server": "tiny-server"}),
             "/tiny/ListModels" => json!({"models": models}),
+            "/tiny/Statistics" => json!({"statistics": models}),
             "/tiny/Chat" => json!({"text": text}),
             _ => json!({}),
         };
