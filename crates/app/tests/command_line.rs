@@ -8,7 +8,7 @@ use support::{Home, Rogue, dead_port};
 
 #[test]
 fn senseless_lines_end_with_2() {
-    let home = Home::new();
+    let home = Home::with("servers:\n  - name: one\n    rest: http://127.0.0.1:1\n");
     for line in [
         "--no-such-flag",
         "no-such-command",

@@ -36,7 +36,7 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
     let (timeouts, pool) = (&config.timeouts, &config.pool);
     FleetConfig {
         servers,
-        default_model: config.inference.model.clone().or_else(|| own_model(config)),
+        default_model: config.inference.model.clone(),
         timeouts: Timeouts {
             connect: timeouts.connect,
             headers: timeouts.headers,
@@ -100,17 +100,6 @@ fn dialects(choice: longshore_config::DialectChoice) -> DialectChoice {
     };
     let is_of_family = |dialect: &&&'static dyn Dialect| dialect.name().split(['-', '_']).next() == Some(family);
     DialectChoice::Named(dialect::DIALECTS.iter().filter(is_of_family).copied().collect())
-}
-
-/// With no server configured it is the built-in model that answers, which is loaded when it is first asked.
-#[cfg(feature = "engine")]
-fn own_model(config: &Config) -> Option<String> {
-    (config.servers.is_empty() && config.engine.enabled).then(|| longshore_engine::BUILT_IN.to_owned())
-}
-
-#[cfg(not(feature = "engine"))]
-fn own_model(_: &Config) -> Option<String> {
-    None
 }
 
 #[cfg(feature = "engine")]
