@@ -1,4 +1,4 @@
-//! NumPy's `.npy` files and tensors, both ways: [`read`] and [`write`].
+//! NumPy's `.npy` files and tensors, both ways: [`read`] and [`write`](fn@write).
 //!
 //! Element types go to the datatype of the same width. Byte strings (`S`) and texts (`U`) become BYTES; BYTES become `S`.
 //! NumPy has no BF16: it is written as `float32`, which holds every value of it exactly. Pickled objects, complex
