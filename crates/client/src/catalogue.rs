@@ -20,8 +20,6 @@ use tokio::{
 
 use crate::{attempts, member::Member};
 
-/// After this long a list is renewed, though still believed.
-const OLD: Duration = Duration::from_secs(5);
 /// "Nobody has it" is believed of lists this young only: somebody may have just loaded or created it.
 const YOUNG: Duration = Duration::from_secs(1);
 
@@ -51,13 +49,14 @@ impl Listing {
 pub(crate) struct Shelf {
     member: Arc<Member>,
     limit: Duration,
+    ttl: Duration,
     last: watch::Sender<Option<Listing>>,
     fetching: AtomicBool,
 }
 
 impl Shelf {
-    pub(crate) fn new(member: Arc<Member>, limit: Duration) -> Arc<Self> {
-        Arc::new(Self { member, limit, last: watch::Sender::new(None), fetching: AtomicBool::new(false) })
+    pub(crate) fn new(member: Arc<Member>, limit: Duration, ttl: Duration) -> Arc<Self> {
+        Arc::new(Self { member, limit, ttl, last: watch::Sender::new(None), fetching: AtomicBool::new(false) })
     }
 
     pub(crate) fn member(&self) -> &Arc<Member> {
@@ -67,7 +66,7 @@ impl Shelf {
     /// What was said last, however long ago; a newer list is fetched beside it if there is none or an old one.
     pub(crate) fn last(self: &Arc<Self>) -> Option<Listing> {
         let last = self.last.borrow().clone();
-        if !last.as_ref().is_some_and(|listing| listing.is_younger_than(OLD)) {
+        if !last.as_ref().is_some_and(|listing| listing.is_younger_than(self.ttl)) {
             self.fetch();
         }
         last

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
 use longshore_core::{Dialect, Error, Protocol};
 
 /// A fleet's servers, and how they are called.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FleetConfig {
     /// In order of preference, where nothing else decides.
     pub servers: Vec<ServerConfig>,
@@ -20,6 +20,23 @@ pub struct FleetConfig {
     pub pool: Pool,
     /// How much of an answer is accepted.
     pub limits: Limits,
+    /// After this long a server's list of models is renewed, though still believed until then.
+    pub models_ttl: Duration,
+}
+
+impl Default for FleetConfig {
+    /// No servers, and lists that are renewed after five seconds: others load and unload models too.
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            default_model: None,
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            pool: Pool::default(),
+            limits: Limits::default(),
+            models_ttl: Duration::from_secs(5),
+        }
+    }
 }
 
 /// One server.

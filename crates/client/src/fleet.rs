@@ -35,7 +35,7 @@ impl Fleet {
     pub(crate) fn new(members: Vec<Member>, config: FleetConfig) -> Self {
         let limit = config.timeouts.probe;
         Self {
-            shelves: members.into_iter().map(|member| Shelf::new(Arc::new(member), limit)).collect(),
+            shelves: members.into_iter().map(|member| Shelf::new(Arc::new(member), limit, config.models_ttl)).collect(),
             default_model: config.default_model.map(Into::into),
             timeouts: config.timeouts,
             max_attempts: config.retry.max_attempts,

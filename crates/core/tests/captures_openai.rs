@@ -1,6 +1,11 @@
 //! What llama-server really sent, alone and as a router, decoded by the client half; and what it was sent, understood
 //! by the server half.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod support;
 

@@ -55,6 +55,7 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             reply_body_bytes: config.limits.reply_body.as_usize(),
             stream_event_bytes: config.limits.stream_event.as_usize(),
         },
+        models_ttl: config.cache.models_ttl,
     }
 }
 

@@ -61,9 +61,9 @@ section! {
 }
 
 section! {
-    /// Numbers about the work.
+    /// Numbers about the work (not yet in effect).
     pub struct Metrics {
-        /// Whether they are counted and offered.
+        /// Whether they are counted and offered (not yet in effect).
         enabled: bool = true;
     }
 }

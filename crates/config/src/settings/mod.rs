@@ -23,13 +23,13 @@ section! {
         inference: Inference = Inference::default();
         /// How long each phase of a request may take. The limit over all of them is `inference.timeout`.
         timeouts: Timeouts = Timeouts::default();
-        /// How failed requests are tried again (not yet in effect).
+        /// How failed requests are tried again.
         retry: Retry = Retry::default();
         /// Connections that are kept open.
         pool: Pool = Pool::default();
         /// How much of a server's answer is accepted, so that a broken server cannot fill the memory.
         limits: Limits = Limits::default();
-        /// Answers that are kept to be given again (not yet in effect).
+        /// What is kept to be given again: lists of models, and answers (the latter not yet in effect).
         cache: Cache = Cache::default();
         /// Requests that are joined into one (not yet in effect).
         batch: Batch = Batch::default();
@@ -39,7 +39,7 @@ section! {
         engine: Engine = Engine::default();
         /// What is written about the work, and how.
         logging: Logging = Logging::default();
-        /// Numbers about the work.
+        /// Numbers about the work (not yet in effect).
         metrics: Metrics = Metrics::default();
     }
 }

@@ -26,7 +26,7 @@ section! {
 }
 
 section! {
-    /// Answers that are kept to be given again (not yet in effect).
+    /// What is kept to be given again: lists of models, and answers (the latter not yet in effect).
     pub struct Cache {
         /// Whether answers are kept (not yet in effect).
         enabled: bool = false;
@@ -34,7 +34,7 @@ section! {
         max_bytes: ByteSize = ByteSize::mib(64), in ByteSize::kib(64)..=ByteSize::gib(1024);
         /// How long an answer is good for (not yet in effect).
         ttl: Duration = secs(600), in secs(1)..=DAY;
-        /// How long a server's list of models is good for: short, since others load and unload models too (not yet in effect).
+        /// How long a server's list of models is good for: short, since others load and unload models too.
         models_ttl: Duration = secs(5), in millis(100)..=secs(3600);
     }
 }

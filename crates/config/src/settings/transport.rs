@@ -21,9 +21,9 @@ section! {
 }
 
 section! {
-    /// How failed requests are tried again (not yet in effect).
+    /// How failed requests are tried again.
     pub struct Retry {
-        /// Attempts for one request, the first included (not yet in effect).
+        /// Attempts for one request over all protocols and servers, the first included.
         max_attempts: u32 = 4, in 1..=10;
         /// The share of all requests that may be repetitions: above it, a struggling server is left to recover (not yet in
         /// effect).
