@@ -1,5 +1,7 @@
 //! `docs/openapi.yaml` says what the native dialect does: its routes, its examples, and the members of what it writes.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 #[path = "conformance/samples.rs"]
 mod samples;
 mod support;

@@ -42,7 +42,7 @@ proptest! {
         media_type in prop::sample::select(&TYPES[..]), piece in 1..32_usize,
     ) {
         let exchanges = all();
-        let Exchange { dialect, call, peer, .. } = which.get(&exchanges);
+        let Exchange { dialect, call, peer, .. } = which.get(exchanges);
         let head = super::support::head(status, &[("content-type", media_type)]);
         let _ = decode_pieces(*dialect, call, peer, &head, body.chunks(piece), None);
     }
@@ -50,7 +50,7 @@ proptest! {
     #[test]
     fn replies_with_changes_are_survived(which: Index, changes in changes(), with_trailers: bool, piece in 1..64_usize) {
         let exchanges = all();
-        let Exchange { dialect, call, peer, written, .. } = which.get(&exchanges);
+        let Exchange { dialect, call, peer, written, .. } = which.get(exchanges);
         let body = changed(&written.body, &changes);
         let trailers = written.trailers.as_ref().filter(|_| with_trailers);
         let _ = decode_pieces(*dialect, call, peer, &written.head, body.chunks(piece), trailers);
@@ -61,7 +61,7 @@ proptest! {
         which: Index, path_changes in changes(), body_changes in changes(), method_changes: bool,
     ) {
         let exchanges = all();
-        let Exchange { dialect, call, peer, .. } = which.get(&exchanges);
+        let Exchange { dialect, call, peer, .. } = which.get(exchanges);
         let (mut head, body) = dialect.encode_call(call, peer).unwrap().into_parts();
         let path = changed(head.uri.to_string().as_bytes(), &path_changes);
         if let Ok(uri) = http::Uri::try_from(path) {

@@ -1,5 +1,7 @@
 //! What every dialect in the table must keep, whatever it speaks.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

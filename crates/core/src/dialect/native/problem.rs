@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problems, whole replies and events of a stream alike.
 //!
 //! Beside the RFC's members stands what this vocabulary knows: the kind, how long to wait, the server's own code, the
-//! facts around it. The attempts and the facts' owner are for whoever reads the body; a client keeps its own ledger.
+//! facts around it. The attempts are written for whoever reads the body and not read back: a client keeps its own ledger.
 
 use std::time::Duration;
 
