@@ -42,7 +42,7 @@ pub(crate) struct Streamed {
     pub(crate) events: Events,
     pub(crate) encoder: Box<dyn ReplyEncoder>,
     pub(crate) end: End,
-    pub(crate) log: crate::service::Outcome,
+    pub(crate) log: crate::outcome::Outcome,
     /// Held until the answer is out: it is what is limited.
     pub(crate) _slot: OwnedSemaphorePermit,
 }

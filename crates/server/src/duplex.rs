@@ -19,7 +19,8 @@ use tokio::{
 
 use crate::{
     body::{Content, ReplyBody},
-    service::{Outcome, Service},
+    outcome::Outcome,
+    service::Service,
     unary::Requests,
 };
 

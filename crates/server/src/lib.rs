@@ -11,8 +11,10 @@
 mod body;
 mod duplex;
 mod guard;
+mod ledger;
 mod listener;
 mod options;
+mod outcome;
 mod service;
 mod tls;
 mod unary;

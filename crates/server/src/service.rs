@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,14 +17,15 @@ use longshore_core::{
     dialect::{self, DIALECTS, Exchange},
     model::HealthReport,
 };
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     body::{Content, End, ReplyBody, Streamed},
     duplex,
     guard::{Guard, Refused},
+    ledger::{header_text, put_ledger},
     options::{Limits, ServerOptions},
+    outcome::Outcome,
     unary,
 };
 
@@ -233,109 +234,4 @@ fn plain(status: StatusCode, text: &str) -> Response<ReplyBody> {
 fn broken(error: &http::Error) -> Response<ReplyBody> {
     tracing::error!(%error, "a reply's head could not be written");
     plain(StatusCode::INTERNAL_SERVER_ERROR, "the reply's head could not be written\n")
-}
-
-/// A ledger longer than this would be refused by some clients as a header.
-const LEDGER_BYTES: usize = 4 << 10;
-
-/// The attempts that were made, as JSON in one header; the latest ones if not all fit.
-fn put_ledger(ledger: &[Attempt], headers: &mut http::HeaderMap) {
-    for first in 0..ledger.len() {
-        let text = header_text(&json!(ledger[first..]).to_string());
-        if text.len() <= LEDGER_BYTES {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert("longshore-ledger", value);
-            }
-            return;
-        }
-    }
-}
-
-/// Text as a header may carry it: what is not printable ASCII is written as JSON would escape it.
-fn header_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut units = [0; 2];
-    for char in text.chars() {
-        if matches!(char, ' '..='~') {
-            out.push(char);
-        } else {
-            for unit in char.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    out
-}
-
-/// What became of a request; logged when it is over, however it ends.
-pub(crate) struct Outcome {
-    dialect: &'static str,
-    op: &'static str,
-    model: Option<Arc<str>>,
-    id: Arc<str>,
-    started: Instant,
-    end: &'static str,
-}
-
-impl Outcome {
-    pub(crate) fn of(dialect: &'static dyn Dialect, call: &Call) -> Self {
-        Self {
-            dialect: dialect.name(),
-            op: call.op.kind().name(),
-            model: call.model.clone(),
-            id: call.id.clone(),
-            started: Instant::now(),
-            end: "cancelled by the client",
-        }
-    }
-
-    pub(crate) fn finished(&mut self) {
-        self.end = "ok";
-    }
-
-    pub(crate) fn failed(&mut self, error: &Error) {
-        self.end = error.kind().as_str();
-        tracing::debug!(id = &*self.id, %error, "request failed");
-    }
-}
-
-impl Drop for Outcome {
-    fn drop(&mut self) {
-        tracing::info!(
-            id = &*self.id,
-            dialect = self.dialect,
-            op = self.op,
-            model = self.model.as_deref(),
-            outcome = self.end,
-            elapsed_ms = self.started.elapsed().as_secs_f64() * 1e3,
-            "request"
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn header_text_is_ascii_and_still_json() {
-        let json = json!({"a": "naïve 🦀\u{7}"}).to_string();
-        let text = header_text(&json);
-        assert!(HeaderValue::from_str(&text).is_ok());
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["a"], "naïve 🦀\u{7}");
-    }
-
-    #[test]
-    fn a_long_ledger_keeps_its_latest_attempts() {
-        let attempt = |n: usize| Attempt {
-            route: Route::in_process(format!("server-{n}")),
-            started: Instant::now(),
-            elapsed: Duration::ZERO,
-            error: Some(Error::new(ErrorKind::Server, "x".repeat(1000))),
-        };
-        let mut headers = http::HeaderMap::new();
-        put_ledger(&(0..9).map(attempt).collect::<Vec<_>>(), &mut headers);
-        let text = headers["longshore-ledger"].to_str().unwrap();
-        assert!(text.len() <= LEDGER_BYTES && text.contains("server-8") && !text.contains("server-1"), "{text}");
-    }
 }

@@ -1,0 +1,68 @@
+//! The attempts behind a reply, and other words of ours, as headers.
+
+use http::HeaderValue;
+use longshore_core::Attempt;
+use serde_json::json;
+
+/// A ledger longer than this would be refused by some clients as a header.
+const LEDGER_BYTES: usize = 4 << 10;
+
+/// The attempts that were made, as JSON in one header; the latest ones if not all fit.
+pub(crate) fn put_ledger(ledger: &[Attempt], headers: &mut http::HeaderMap) {
+    for first in 0..ledger.len() {
+        let text = header_text(&json!(ledger[first..]).to_string());
+        if text.len() <= LEDGER_BYTES {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert("longshore-ledger", value);
+            }
+            return;
+        }
+    }
+}
+
+/// Text as a header may carry it: what is not printable ASCII is written as JSON would escape it.
+pub(crate) fn header_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for char in text.chars() {
+        if matches!(char, ' '..='~') {
+            out.push(char);
+        } else {
+            for unit in char.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use longshore_core::{Error, ErrorKind, Route};
+
+    use super::*;
+
+    #[test]
+    fn header_text_is_ascii_and_still_json() {
+        let json = json!({"a": "naïve 🦀\u{7}"}).to_string();
+        let text = header_text(&json);
+        assert!(HeaderValue::from_str(&text).is_ok());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["a"], "naïve 🦀\u{7}");
+    }
+
+    #[test]
+    fn a_long_ledger_keeps_its_latest_attempts() {
+        let attempt = |n: usize| Attempt {
+            route: Route::in_process(format!("server-{n}")),
+            started: Instant::now(),
+            elapsed: Duration::ZERO,
+            error: Some(Error::new(ErrorKind::Server, "x".repeat(1000))),
+        };
+        let mut headers = http::HeaderMap::new();
+        put_ledger(&(0..9).map(attempt).collect::<Vec<_>>(), &mut headers);
+        let text = headers["longshore-ledger"].to_str().unwrap();
+        assert!(text.len() <= LEDGER_BYTES && text.contains("server-8") && !text.contains("server-1"), "{text}");
+    }
+}
