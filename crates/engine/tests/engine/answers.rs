@@ -208,6 +208,7 @@ async fn what_does_not_exist_is_said_so() {
     for op in [
         chat("Hi", greedy()),
         Op::Describe { version: None },
+        Op::ModelConfig { version: None },
         Op::Statistics { version: None },
         Op::Load { parameters: Parameters::new() },
         Op::Unload { parameters: Parameters::new() },
@@ -217,6 +218,15 @@ async fn what_does_not_exist_is_said_so() {
         assert_eq!(error.kind(), ErrorKind::UnknownModel);
         assert!(error.message().contains(BUILT_IN), "{error} does not say what there is");
     }
-    let error = ask(&engine, Op::ModelConfig { version: None }).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn a_models_configuration_is_in_tritons_words() {
+    let answer = ask(&engine(), Op::ModelConfig { version: None }).await.unwrap();
+    let [EventKind::ModelConfig(config)] = &answer.others[..] else { panic!("{answer:?}") };
+    assert_eq!((&config["name"], &config["backend"]), (&BUILT_IN.into(), &"candle".into()));
+    assert_eq!(
+        (&config["input"][0]["name"], &config["input"][0]["data_type"]),
+        (&"text_input".into(), &"TYPE_STRING".into())
+    );
 }
