@@ -3,7 +3,7 @@
 //!
 //! [`Server::bind`] takes the address, so that a caller knows the port before anything is served; [`Server::serve`]
 //! runs until it is told to drain. A request goes `guard → route → body → decode → backend → encode`, in
-//! [`service`]. What a request means is the dialect's affair, what is answered the backend's; here are only
+//! [`Service`]. What a request means is the dialect's affair, what is answered the backend's; here are only
 //! connections, limits and who may come in.
 
 #![forbid(unsafe_code)]
