@@ -1,0 +1,378 @@
+//! What a model server does when it behaves: [`Engine`] takes calls, and answers them when a server of the declared
+//! speed would have.
+//!
+//! It knows no wire and no fault. Everything it says is a function of the configuration, the seed and the request.
+
+pub(crate) mod clock;
+pub(crate) mod draw;
+mod generation;
+mod models;
+mod schedule;
+mod tensors;
+mod text;
+
+use std::{collections::HashMap, io, sync::Arc, sync::Mutex, sync::PoisonError, time::Duration};
+
+use futures_core::future::BoxFuture;
+use futures_util::{StreamExt, stream};
+use longshore_core::{
+    Backend, Call, Error, ErrorKind, Event, EventKind, Events, Finish, ModelKind, ModelState, Op, Reply, Route, Sent,
+    Usage,
+    call::{Embedding, HealthScope, Inference},
+    capability::OpKind,
+    model::{HealthReport, Progress},
+    text_model,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{Latency, Model, SimConfig},
+    observe::{Key, Observer, Record},
+};
+use clock::{Clock, Tick};
+use draw::Draw;
+use generation::{Generation, Setting};
+use models::{Lease, LoadStatus, Models};
+use schedule::{Schedule, Turn};
+use text::Plan;
+
+/// The simulated server behind its wire. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Engine(Arc<Inner>);
+
+struct Inner {
+    config: SimConfig,
+    clock: Clock,
+    models: Models,
+    schedule: Schedule,
+    observer: Arc<Observer>,
+    counts: Mutex<HashMap<(&'static str, Arc<str>), u64>>,
+}
+
+impl Engine {
+    /// # Errors
+    /// The system gives no thread for the clock.
+    pub(crate) fn new(config: SimConfig) -> io::Result<Self> {
+        let clock = if config.virtual_time { Clock::by_hand() } else { Clock::real()? };
+        let schedule = Schedule::new(clock.clone(), config.slots, config.queue, config.freezes.clone());
+        let models = Models::new(clock.clone(), &config.models, config.memory);
+        let observer = Arc::new(Observer::new(clock.clone()));
+        Ok(Self(Arc::new(Inner { config, clock, models, schedule, observer, counts: Mutex::default() })))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        &self.0.observer
+    }
+
+    /// The counters as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> String {
+        self.0.observer.metrics.text(self.0.schedule.load())
+    }
+
+    /// What the request is known by from now on.
+    pub(crate) fn key(&self, call: &Call) -> Key {
+        let op = call.op.kind();
+        let model: Arc<str> = match (op, &call.model) {
+            (_, Some(model)) => model.clone(),
+            (OpKind::ListModels | OpKind::Health | OpKind::Statistics | OpKind::ServerInfo, None) => "".into(),
+            (_, None) => self.0.config.models.first().map_or("".into(), |model| model.id.clone()),
+        };
+        let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((op.name(), model.clone())).or_default();
+        let index = *count;
+        *count += 1;
+        Key { op: op.name(), model, index }
+    }
+
+    /// Models, counts and the log as at the start.
+    pub(crate) fn reset(&self) {
+        self.0.models.reset();
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.observer.log.clear();
+        self.0.observer.truths.clear();
+    }
+
+    /// Answers a call whose key is known.
+    ///
+    /// # Errors
+    /// What a well-behaved server would refuse.
+    pub(crate) async fn answer(&self, call: &Call, key: Key, record: Arc<Record>) -> Result<Reply, Error> {
+        let id = call.model_name();
+        let answered = match &*call.op {
+            Op::Chat(chat) => {
+                let plan = |model: &Model, seed| Plan::of_chat(chat, model, seed);
+                self.generate(id, key, &record, chat.stream, None, plan).await
+            }
+            Op::Complete(completion) => {
+                let plan = |model: &Model, seed| Plan::of_completion(completion, model, seed);
+                self.generate(id, key, &record, completion.stream, None, plan).await
+            }
+            Op::Embed(embedding) => self.embed(id, key, &record, embedding).await,
+            Op::Infer(inference) => self.infer(id, key, &record, inference).await,
+            _ => self.tell(call).await,
+        };
+        answered.inspect_err(|error| record.note(|draft| draft.error = Some(error.kind().as_str())))
+    }
+
+    /// What a server says about itself and its models.
+    async fn tell(&self, call: &Call) -> Result<Reply, Error> {
+        let id = call.model_name();
+        let models = &self.0.models;
+        match &*call.op {
+            Op::ListModels { ready_only } => {
+                let mut list = models.info(None)?;
+                list.retain(|model| !ready_only || model.state == ModelState::Ready);
+                Ok(ready(EventKind::Models(list)))
+            }
+            Op::Describe { .. } => Ok(ready(EventKind::Models(models.info(Some(id))?))),
+            Op::ModelConfig { .. } => Ok(ready(EventKind::ModelConfig(configuration(&*models.find(id)?)))),
+            Op::Statistics { .. } => Ok(ready(EventKind::Statistics(models.statistics(call.model.as_deref())?))),
+            Op::Load { .. } => Ok(self.load(id)?),
+            Op::Unload { .. } => {
+                models.unload(id).await?;
+                let model = models.find(id)?.id.clone();
+                Ok(ready(EventKind::Progress(Progress { model, state: ModelState::Unloaded, ..Progress::default() })))
+            }
+            Op::Health(scope) => Ok(ready(EventKind::Health(self.health(id, scope)?))),
+            other => {
+                let message = format!("the simulator has no `{}`", other.kind().name());
+                Err(Error::new(ErrorKind::Unsupported, message).sent(Sent::No))
+            }
+        }
+    }
+
+    fn health(&self, id: &str, scope: &HealthScope) -> Result<HealthReport, Error> {
+        if !matches!(scope, HealthScope::Model { .. }) {
+            return Ok(HealthReport { ok: true, detail: None });
+        }
+        let state = self.0.models.state(id)?.0;
+        let ok = state == ModelState::Ready;
+        Ok(HealthReport { ok, detail: (!ok).then(|| state.as_str().to_owned()) })
+    }
+
+    /// Begins a load; the events are its progress. It goes on when nobody listens.
+    fn load(&self, id: &str) -> Result<Reply, Error> {
+        let status = self.0.models.begin_load(id)?;
+        let model = self.0.models.find(id)?;
+        let models = self.0.models.clone();
+        let events = stream::unfold(Some((Some(status), model)), move |state| {
+            let models = models.clone();
+            async move {
+                let (status, model) = state?;
+                let Some(status) = status else { return Some((Ok(Event::now(EventKind::Done(Finish::Stop))), None)) };
+                Some(next_of_load(&models, status, model).await)
+            }
+        });
+        Ok(Reply { route: route(), ledger: Vec::new(), events: events.boxed() })
+    }
+
+    /// Waits for what every answer waits for: the server to thaw, the network, the model, a slot.
+    async fn begin(&self, id: &str, key: &Key, record: &Record) -> Result<Begun, Error> {
+        let Inner { clock, schedule, models, config, .. } = &*self.0;
+        let arrived = clock.now();
+        let mut lease = models.lease(id, config.autoload).await?;
+        let latency = lease.model.latency.unwrap_or(config.latency);
+        let draws = Draws { seed: config.seed ^ key.lane(), index: key.index };
+        let loaded = if clock.now() > arrived { clock.now() } else { arrived };
+        let turn = schedule.turn(loaded).await?;
+        let began = turn.began();
+        lease.works_from(began);
+        record.note(|draft| draft.began = Some(began));
+        let begins = schedule.after(began, draws.of("request", &latency.request));
+        Ok(Begun { turn, lease, latency, draws, begins })
+    }
+
+    async fn generate(
+        &self,
+        id: &str,
+        key: Key,
+        record: &Arc<Record>,
+        stream: bool,
+        tensors: Option<Option<String>>,
+        plan: impl FnOnce(&Model, u64) -> Result<Plan, Error>,
+    ) -> Result<Reply, Error> {
+        let model = self.0.models.find(id)?;
+        if !matches!(model.kind, ModelKind::Chat | ModelKind::Completion) {
+            return Err(wrong_kind(&model, "text"));
+        }
+        let plan = plan(&model, self.0.config.seed)?.until_stop();
+        record.note(|draft| draft.prompt_tokens = plan.prompt_tokens);
+        let Begun { turn, lease, latency, draws, begins } = self.begin(id, &key, record).await?;
+        let work = draws.of("ttft", &latency.ttft) + draws.prefill(&latency, plan.prompt_tokens);
+        let first = self.0.schedule.after(begins, work);
+        let setting = Setting {
+            clock: self.0.clock.clone(),
+            schedule: self.0.schedule.clone(),
+            latency,
+            shape: self.0.config.shape,
+            seed: self.0.config.seed,
+            key,
+            record: record.clone(),
+            stream,
+            tensors,
+        };
+        let events: Events = Box::pin(Generation::new(setting, plan, turn, lease, first));
+        if stream && self.0.config.shape.role_at_once {
+            // Not committed: the head and the empty first chunk go out before there is any content, as many servers
+            // have it.
+            return Ok(Reply { route: route(), ledger: Vec::new(), events });
+        }
+        Reply::commit(route(), events).await
+    }
+
+    async fn embed(&self, id: &str, key: Key, record: &Record, embedding: &Embedding) -> Result<Reply, Error> {
+        let model = self.0.models.find(id)?;
+        if model.kind != ModelKind::Embedding {
+            return Err(wrong_kind(&model, "vectors"));
+        }
+        let texts = text::texts(&embedding.input);
+        let prompt_tokens: u64 = texts.iter().map(|text| text::count_tokens(text)).sum();
+        record.note(|draft| draft.prompt_tokens = prompt_tokens);
+        let mut begun = self.begin(id, &key, record).await?;
+        self.work(&mut begun, prompt_tokens).await;
+        let dimensions = embedding.dimensions.unwrap_or(model.dimensions).clamp(1, model.dimensions.max(1));
+        let seed = self.0.config.seed;
+        let vectors = (0..)
+            .zip(&texts)
+            .map(|(index, text)| EventKind::Embedding { index, vector: text::embedding(seed, text, dimensions) });
+        let usage = EventKind::Usage(Usage { prompt_tokens, ..Usage::default() });
+        let started = EventKind::Started { model: model.id.clone() };
+        Ok(Reply::ready(route(), [started].into_iter().chain(vectors).chain([usage])))
+    }
+
+    async fn infer(&self, id: &str, key: Key, record: &Arc<Record>, inference: &Inference) -> Result<Reply, Error> {
+        let model = self.0.models.find(id)?;
+        if model.kind == ModelKind::Tensor {
+            let output = tensors::answer(&model, inference)?;
+            let mut begun = self.begin(id, &key, record).await?;
+            self.work(&mut begun, 0).await;
+            return Ok(ready(EventKind::Tensors(output)));
+        }
+        let op = text_model::op_of_inference(inference).map_err(|error| error.sent(Sent::No))?;
+        let tensors = Some(inference.id.clone());
+        let plan = |model: &Model, seed| match &op {
+            Op::Chat(chat) => Plan::of_chat(chat, model, seed),
+            Op::Complete(completion) => Plan::of_completion(completion, model, seed),
+            _ => Err(Error::invalid("the inference is neither a conversation nor a text to continue")),
+        };
+        self.generate(id, key, record, inference.stream, tensors, plan).await
+    }
+
+    /// Waits until work without tokens is done.
+    async fn work(&self, begun: &mut Begun, prompt_tokens: u64) {
+        let Begun { turn, latency, draws, begins, .. } = begun;
+        let work = draws.of("ttft", &latency.ttft) + draws.prefill(latency, prompt_tokens);
+        let end = self.0.schedule.after(*begins, work);
+        if self.0.clock.now() < end {
+            self.0.clock.until(end).await;
+        }
+        turn.ends(end);
+    }
+}
+
+impl Backend for Engine {
+    /// As a server without faults would answer; each call is in the log. Dropping the future or the events gives the
+    /// slot back at once.
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
+        Box::pin(async move {
+            let key = self.key(&call);
+            let record = Arc::new(Record::new(self.0.observer.clone(), String::new(), "in_process"));
+            record.note(|draft| draft.key = Some(key.clone()));
+            self.answer(&call, key, record).await
+        })
+    }
+}
+
+/// A request that has its model and its slot.
+struct Begun {
+    turn: Turn,
+    lease: Lease,
+    latency: Latency,
+    draws: Draws,
+    /// When the work on the answer begins.
+    begins: Tick,
+}
+
+/// The draws of one request.
+#[derive(Clone, Copy)]
+struct Draws {
+    seed: u64,
+    index: u64,
+}
+
+impl Draws {
+    fn of(&self, purpose: &str, distribution: &crate::config::Distribution) -> Duration {
+        if distribution.is_zero() {
+            return Duration::ZERO;
+        }
+        let seconds = distribution.sample(&mut Draw::new(self.seed, purpose, self.index, 0));
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4)
+    }
+
+    fn prefill(&self, latency: &Latency, tokens: u64) -> Duration {
+        self.of("prefill", &latency.prefill_per_token).saturating_mul(u32::try_from(tokens).unwrap_or(u32::MAX))
+    }
+}
+
+/// The event that says where a load stands, after waiting for it to have come further if it is not the first.
+async fn next_of_load(
+    models: &Models,
+    status: LoadStatus,
+    model: Arc<Model>,
+) -> (Result<Event, Error>, Option<(Option<LoadStatus>, Arc<Model>)>) {
+    if let ModelState::Failed(reason) = &status.state {
+        let message = format!("the load of `{}` failed: {reason}", model.id);
+        return (Err(Error::new(ErrorKind::Server, message)), None);
+    }
+    let event = Event::now(EventKind::Progress(Progress {
+        model: model.id.clone(),
+        state: status.state.clone(),
+        done_bytes: Some(status.done),
+        total_bytes: Some(status.total),
+    }));
+    if status.next.is_none() {
+        return (Ok(event), Some((None, model)));
+    }
+    models.wait(status).await;
+    match models.load_status(&model.id) {
+        Ok(next) => (Ok(event), Some((Some(next), model))),
+        Err(error) => (Err(error), None),
+    }
+}
+
+/// The declaration of a model, in the form in which Triton shows its configuration.
+fn configuration(model: &Model) -> Value {
+    let tensor = |specs: &[longshore_core::model::TensorSpec]| {
+        let one = |spec: &longshore_core::model::TensorSpec| json!({"name": spec.name, "data_type": format!("TYPE_{}", spec.datatype), "dims": spec.shape});
+        specs.iter().map(one).collect::<Vec<_>>()
+    };
+    json!({
+        "name": &*model.id,
+        "platform": "longshore_sim",
+        "backend": "longshore_sim",
+        "max_batch_size": 0,
+        "input": tensor(&model.inputs),
+        "output": tensor(&model.outputs),
+        "parameters": {"simulated": model},
+    })
+}
+
+fn wrong_kind(model: &Model, wanted: &str) -> Error {
+    let message = format!("the model `{}` is a {} model and gives no {wanted}", model.id, model.kind.as_str());
+    Error::invalid(message).sent(Sent::No)
+}
+
+fn route() -> Route {
+    Route::in_process("sim")
+}
+
+fn ready(kind: EventKind) -> Reply {
+    Reply::ready(route(), [kind])
+}
+
+#[cfg(test)]
+mod tests;

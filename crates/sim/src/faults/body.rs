@@ -1,0 +1,524 @@
+//! Faults of replies: [`apply`] takes a whole, good response and gives the one that goes out.
+//!
+//! A reply without a fault passes through untouched. One with a fault is written by a task of its own, which reads the
+//! good body and sends what becomes of it.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::poll_fn;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use longshore_server::ReplyBody;
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use super::{
+    Cut, Effect, RetryAfter,
+    answer::{code_of_status, status_of_code},
+    pieces::{Form, Noise},
+};
+use crate::{engine::clock::Clock, observe::Record, wire::ConnectionHandle};
+
+/// A reply's body, with or without a fault.
+pub(crate) struct SimBody {
+    content: Content,
+    record: Option<Arc<Record>>,
+    ended: bool,
+}
+
+enum Content {
+    Good(ReplyBody),
+    Whole(Option<Bytes>),
+    Written(Written),
+}
+
+/// A body that a task writes.
+struct Written {
+    frames: mpsc::Receiver<Result<Frame<Bytes>, Broken>>,
+    task: AbortHandle,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A stream or connection that is broken on purpose.
+#[derive(Debug)]
+pub(crate) struct Broken(h2::Error);
+
+impl Broken {
+    /// Over HTTP/2 the stream is reset with this code; over HTTP/1.1 the connection closes.
+    pub(crate) fn with_code(code: u32) -> Self {
+        Self(h2::Reason::from(code).into())
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken by a fault of the simulator")
+    }
+}
+
+impl std::error::Error for Broken {
+    /// hyper looks here for the code with which to reset a stream.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl SimBody {
+    pub(crate) fn good(body: ReplyBody, record: Arc<Record>) -> Self {
+        Self { content: Content::Good(body), record: Some(record), ended: false }
+    }
+}
+
+impl Body for SimBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let frame = ready!(match &mut self.content {
+            Content::Good(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Written(written) => written.frames.poll_recv(cx),
+        });
+        if let (Some(Ok(frame)), Some(record)) = (&frame, &self.record)
+            && let Some(data) = frame.data_ref()
+        {
+            record.note(|draft| draft.response_bytes += data.len() as u64);
+        }
+        self.ended |= !matches!(&frame, Some(Ok(frame)) if frame.is_data());
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Good(body) => body.is_end_stream(),
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Written(_) => self.ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Good(body) => body.size_hint(),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Written(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for SimBody {
+    fn drop(&mut self) {
+        let ended = self.ended || self.is_end_stream();
+        if let Some(record) = &self.record {
+            if ended {
+                record.note(|draft| draft.complete = true);
+            } else {
+                record.cancelled();
+            }
+        }
+    }
+}
+
+/// Where a fault takes place.
+pub(crate) struct Place {
+    pub(crate) clock: Clock,
+    pub(crate) connection: ConnectionHandle,
+    pub(crate) http2: bool,
+    pub(crate) grpc: bool,
+    /// Whether the caller wanted a stream.
+    pub(crate) streams: bool,
+    pub(crate) cut: Cut,
+    pub(crate) record: Arc<Record>,
+}
+
+/// The response that goes out.
+///
+/// # Errors
+/// [`Broken`] where none does.
+pub(crate) async fn apply(
+    effect: &Effect,
+    response: Response<ReplyBody>,
+    place: Place,
+) -> Result<Response<SimBody>, Broken> {
+    match effect {
+        Effect::Status { .. } | Effect::Grpc { .. } => return Ok(refused(effect, response, place)),
+        Effect::SlowHeaders { delay } => {
+            place.clock.until(place.clock.now() + *delay).await;
+            return Ok(good(response, place));
+        }
+        Effect::NoHeaders => std::future::pending().await,
+        Effect::RstStream { code, after_tokens: None } => return Err(Broken::with_code(*code)),
+        Effect::ResetBeforeFirstByte => {
+            place.connection.reset();
+            std::future::pending().await
+        }
+        Effect::Goaway => {
+            place.connection.go_away();
+            let mut response = response;
+            if !place.http2 {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            return Ok(good(response, place));
+        }
+        // Elsewhere than in its protocol, an effect has none.
+        Effect::MissingGrpcStatus if !place.grpc => return Ok(good(response, place)),
+        _ => {}
+    }
+    let (mut head, body) = response.into_parts();
+    let mut writer = Writer { form: Form::of(&head.headers), body: Some(body), sent: 0, frames: None };
+    let whole_length = (!place.streams && !place.grpc).then(|| writer.known_length()).flatten();
+    match effect {
+        Effect::InBandError { .. } if !place.grpc => head.status = StatusCode::OK,
+        Effect::WrongContentLength { by } => {
+            let bytes = writer.collect().await;
+            return Ok(wrong_length(head, bytes, *by, place));
+        }
+        Effect::HtmlAt200 => {
+            let bytes = Bytes::from_static(HTML);
+            head.status = StatusCode::OK;
+            head.headers = HeaderMap::new();
+            head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            return Ok(Response::from_parts(head, body_of(bytes, place.record)));
+        }
+        Effect::GzipBomb { bytes } => {
+            let bomb = gzip_bomb(*bytes, place.grpc);
+            let name = if place.grpc { "grpc-encoding" } else { "content-encoding" };
+            head.headers.insert(name, HeaderValue::from_static("gzip"));
+            return Ok(Response::from_parts(head, body_of(bomb, place.record)));
+        }
+        // A reply of one piece that breaks says how long it would have been.
+        Effect::Stall { .. } | Effect::TruncateBody { .. } | Effect::ResetMidStream { .. } => {
+            if let Some(length) = whole_length {
+                head.headers.insert(header::CONTENT_LENGTH, length.into());
+            }
+        }
+        _ => {}
+    }
+    let (frames, received) = mpsc::channel(1);
+    let record = place.record.clone();
+    writer.frames = Some(frames);
+    let effect = effect.clone();
+    let task = tokio::spawn(async move { writer.run(&effect, &place).await }).abort_handle();
+    let content = Content::Written(Written { frames: received, task });
+    Ok(Response::from_parts(head, SimBody { content, record: Some(record), ended: false }))
+}
+
+const HTML: &[u8] =
+    b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>\n";
+
+fn good(response: Response<ReplyBody>, place: Place) -> Response<SimBody> {
+    response.map(|body| SimBody::good(body, place.record))
+}
+
+fn body_of(bytes: Bytes, record: Arc<Record>) -> SimBody {
+    SimBody { content: Content::Whole(Some(bytes)), record: Some(record), ended: false }
+}
+
+/// What the dialect's own refusal does not say.
+fn refused(effect: &Effect, mut response: Response<ReplyBody>, place: Place) -> Response<SimBody> {
+    if place.grpc {
+        let code = match effect {
+            Effect::Grpc { code, .. } => *code,
+            Effect::Status { status, .. } => code_of_status(*status),
+            _ => 2,
+        };
+        if response.headers().contains_key("grpc-status") {
+            response.headers_mut().insert("grpc-status", code.into());
+            // It would say another kind than the code does.
+            response.headers_mut().remove("longshore-error");
+        }
+        return good(response, place);
+    }
+    if let Effect::Grpc { code, .. } = effect
+        && let Ok(status) = StatusCode::from_u16(status_of_code(*code))
+    {
+        *response.status_mut() = status;
+    }
+    let Effect::Status { body, headers, retry_after, .. } = effect else { return good(response, place) };
+    let mut put = |name: &str, value: &str| {
+        if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    match retry_after {
+        Some(RetryAfter::Date(seconds)) => {
+            put("retry-after", &httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(*seconds)));
+        }
+        Some(RetryAfter::Text(text)) => put("retry-after", text),
+        Some(RetryAfter::Seconds(_)) | None => {}
+    }
+    headers.iter().for_each(|(name, value)| put(name, value));
+    match body {
+        Some(body) => {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            response.map(|_| body_of(body, place.record))
+        }
+        None => good(response, place),
+    }
+}
+
+/// hyper checks lengths, so over HTTP/1.1 the number is changed on its way to the socket.
+fn wrong_length(mut head: http::response::Parts, bytes: Bytes, by: i64, place: Place) -> Response<SimBody> {
+    let claimed = (bytes.len() as u64).saturating_add_signed(by);
+    if !place.http2 {
+        place.connection.rewrite(
+            format!("content-length: {}\r\n", bytes.len()).into(),
+            format!("content-length: {claimed}\r\n").into(),
+        );
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        head.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(head, body_of(bytes, place.record));
+    }
+    head.headers.insert(header::CONTENT_LENGTH, claimed.into());
+    let (frames, received) = mpsc::channel(1);
+    let task = tokio::spawn(async move {
+        let _ = frames.send(Ok(Frame::data(bytes))).await;
+    });
+    let content = Content::Written(Written { frames: received, task: task.abort_handle() });
+    Response::from_parts(head, SimBody { content, record: Some(place.record), ended: false })
+}
+
+/// Spaces, which JSON allows anywhere, packed a thousandfold.
+fn gzip_bomb(bytes: u64, grpc: bool) -> Bytes {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let block = [b' '; 32 << 10];
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(block.len() as u64);
+        // Writing into memory does not fail.
+        let _ = packer.write_all(&block[..now as usize]);
+        left -= now;
+    }
+    let packed = packer.finish().unwrap_or_default();
+    if !grpc {
+        return packed.into();
+    }
+    let mut message = vec![1];
+    message.extend_from_slice(&u32::try_from(packed.len()).unwrap_or(u32::MAX).to_be_bytes());
+    message.extend_from_slice(&packed);
+    message.into()
+}
+
+/// Reads a good body and writes a bad one.
+struct Writer {
+    form: Form,
+    body: Option<ReplyBody>,
+    sent: u64,
+    frames: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
+}
+
+/// Nobody reads any more.
+struct Gone;
+
+impl Writer {
+    fn known_length(&self) -> Option<u64> {
+        self.body.as_ref()?.size_hint().exact()
+    }
+
+    async fn next(&mut self) -> Option<Frame<Bytes>> {
+        let body = self.body.as_mut()?;
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        if frame.is_none() {
+            self.body = None;
+        }
+        frame?.ok()
+    }
+
+    /// All data of the body.
+    async fn collect(&mut self) -> Bytes {
+        let mut all = BytesMut::new();
+        while let Some(frame) = self.next().await {
+            if let Ok(data) = frame.into_data() {
+                all.extend_from_slice(&data);
+            }
+        }
+        all.freeze()
+    }
+
+    async fn send(&mut self, data: Bytes) -> Result<(), Gone> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.sent += data.len() as u64;
+        self.put(Ok(Frame::data(data))).await
+    }
+
+    async fn put(&mut self, frame: Result<Frame<Bytes>, Broken>) -> Result<(), Gone> {
+        let frames = self.frames.as_ref().ok_or(Gone)?;
+        frames.send(frame).await.map_err(|_| Gone)
+    }
+
+    /// The body ends here, as a complete one does, when this returns.
+    async fn run(mut self, effect: &Effect, place: &Place) {
+        let written = place.connection.written();
+        let _gone = match effect {
+            Effect::Stall { .. }
+            | Effect::TruncateBody { .. }
+            | Effect::ResetMidStream { .. }
+            | Effect::RstStream { .. } => self.break_off(effect, place, written).await,
+            Effect::Drip { bytes, every } => self.drip(*bytes, *every, &place.clock).await,
+            Effect::SplitAtEveryByte => self.drip(1, Duration::ZERO, &place.clock).await,
+            Effect::HugeLine { bytes } => self.huge_line(*bytes).await,
+            Effect::EndWithoutMark { .. } if !place.streams && !place.grpc => self.half().await,
+            Effect::MissingGrpcStatus => self.data_only().await,
+            Effect::Duplicate { piece } => self.pieces(*piece, |_, piece| [piece.clone(), piece]).await,
+            Effect::Garble { piece } => self.pieces(*piece, |form, piece| [form.garbled(&piece), Bytes::new()]).await,
+            Effect::SseNoise { bom, crlf, comments, multi_line } => {
+                let noise = Noise { crlf: *crlf, comments: *comments, multi_line: *multi_line };
+                self.noise(*bom, noise).await
+            }
+            _ => self.through().await,
+        };
+    }
+
+    async fn through(&mut self) -> Result<(), Gone> {
+        while let Some(frame) = self.next().await {
+            self.put(Ok(frame)).await?;
+        }
+        Ok(())
+    }
+
+    async fn data_only(&mut self) -> Result<(), Gone> {
+        while let Some(frame) = self.next().await {
+            if let Ok(data) = frame.into_data() {
+                self.send(data).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn half(&mut self) -> Result<(), Gone> {
+        let mut all = self.collect().await;
+        self.send(all.split_to(all.len() / 2)).await
+    }
+
+    /// Everything up to the break, which happens once that has left for the client.
+    async fn break_off(&mut self, effect: &Effect, place: &Place, written: u64) -> Result<(), Gone> {
+        if place.streams {
+            let cut = place.cut.clone();
+            loop {
+                tokio::select! {
+                    biased;
+                    frame = self.next() => match frame {
+                        Some(frame) if frame.is_data() => self.put_counted(frame).await?,
+                        Some(_) => {}
+                        // The cut lies behind the end.
+                        None => break,
+                    },
+                    () = cut.reached() => break,
+                }
+            }
+        } else {
+            self.half().await?;
+        }
+        place.connection.flushed(written + self.sent).await;
+        match effect {
+            Effect::Stall { .. } => std::future::pending().await,
+            Effect::ResetMidStream { .. } => place.connection.reset(),
+            Effect::RstStream { code, .. } => return self.put(Err(Broken::with_code(*code))).await,
+            _ if place.http2 => return self.put(Err(Broken::with_code(2))).await,
+            _ => place.connection.close(),
+        }
+        std::future::pending().await
+    }
+
+    async fn put_counted(&mut self, frame: Frame<Bytes>) -> Result<(), Gone> {
+        self.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+        self.put(Ok(frame)).await
+    }
+
+    async fn drip(&mut self, bytes: usize, every: Duration, clock: &Clock) -> Result<(), Gone> {
+        let mut at = clock.now();
+        while let Some(frame) = self.next().await {
+            let mut data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => return self.put(Ok(trailers)).await,
+            };
+            while !data.is_empty() {
+                self.send(data.split_to(bytes.min(data.len()))).await?;
+                if every.is_zero() {
+                    // Let it go out by itself.
+                    tokio::task::yield_now().await;
+                } else {
+                    at = clock.now().max(at + every);
+                    clock.until(at).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn huge_line(&mut self, bytes: u64) -> Result<(), Gone> {
+        let (begin, end): (Vec<u8>, &'static [u8]) = match self.form {
+            Form::Sse => (b"data: {\"x\":\"".to_vec(), b"\"}\n\n"),
+            Form::Whole => (b"{\"x\":\"".to_vec(), b"\"}"),
+            Form::Grpc => {
+                let length = u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
+                ([&[0][..], &length].concat(), b"")
+            }
+        };
+        self.send(begin.into()).await?;
+        let block = Bytes::from(vec![b'x'; 64 << 10]);
+        let mut left = bytes;
+        while left > 0 {
+            let now = left.min(block.len() as u64);
+            self.send(block.slice(..now as usize)).await?;
+            left -= now;
+        }
+        self.send(Bytes::from_static(end)).await
+    }
+
+    /// The piece at `wanted` becomes two; the others pass.
+    async fn pieces(&mut self, wanted: usize, change: impl Fn(Form, Bytes) -> [Bytes; 2]) -> Result<(), Gone> {
+        let (mut seen, mut held) = (0, BytesMut::new());
+        while let Some(frame) = self.next().await {
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => return self.put(Ok(trailers)).await,
+            };
+            held.extend_from_slice(&data);
+            while let Some(piece) = self.form.take(&mut held) {
+                let pieces = if seen == wanted { change(self.form, piece) } else { [piece, Bytes::new()] };
+                seen += 1;
+                for piece in pieces {
+                    self.send(piece).await?;
+                }
+            }
+        }
+        let rest = held.freeze();
+        let pieces = if seen == wanted && !rest.is_empty() { change(self.form, rest) } else { [rest, Bytes::new()] };
+        for piece in pieces {
+            self.send(piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn noise(&mut self, bom: bool, noise: Noise) -> Result<(), Gone> {
+        if self.form != Form::Sse {
+            return self.through().await;
+        }
+        if bom {
+            self.send(Bytes::from_static(b"\xEF\xBB\xBF")).await?;
+        }
+        let mut held = BytesMut::new();
+        while let Some(frame) = self.next().await {
+            let Ok(data) = frame.into_data() else { continue };
+            held.extend_from_slice(&data);
+            while let Some(piece) = self.form.take(&mut held) {
+                self.send(noise.apply(&piece)).await?;
+            }
+        }
+        self.send(held.freeze()).await
+    }
+}

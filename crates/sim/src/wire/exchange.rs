@@ -1,0 +1,185 @@
+//! One request from its head to its reply: [`handle`] lets the service answer it and applies the fault, if it has one.
+//!
+//! The service decodes the request and asks a backend. That backend is an [`Exchange`], made for this request alone:
+//! there the operation and the model are known, so there the fault is decided, once, for whatever protocol.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures_core::future::BoxFuture;
+use http::{HeaderMap, Request, Response, Version, header};
+use hyper::body::Incoming;
+use longshore_core::{Backend, Call, Error, ErrorKind, Reply};
+use tokio::sync::Notify;
+
+use super::{ConnectionHandle, Shared};
+use crate::{
+    faults::{self, Broken, Cut, Effect, Fault, Place, SimBody},
+    observe::Record,
+};
+
+/// Answers one request.
+///
+/// # Errors
+/// [`Broken`] when a fault says that there is no reply.
+pub(super) async fn handle(
+    shared: Arc<Shared>,
+    connection: ConnectionHandle,
+    request: Request<Incoming>,
+) -> Result<Response<SimBody>, Broken> {
+    let grpc = is_grpc(request.headers());
+    let protocol = if grpc { "grpc" } else { "rest" };
+    let route = format!("{} {}", request.method(), request.uri().path());
+    let record = Arc::new(Record::new(shared.engine.observer().clone(), route, protocol));
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    record.note(|draft| {
+        draft.connection = connection.index();
+        draft.request_bytes = announced.unwrap_or_default();
+    });
+    let mut waiting = Waiting(Some(record.clone()));
+    let http2 = request.version() == Version::HTTP_2;
+    let exchange = Arc::new(Exchange::new(shared.clone(), record.clone(), protocol));
+    let backend: Arc<dyn Backend> = exchange.clone();
+    let response = shared.service.respond(request, &backend).await;
+    if grpc && shared.timeline.has_rules() {
+        // A reply to a stream of calls begins before there is a call.
+        exchange.first_call().await;
+    }
+    let response = match exchange.decision() {
+        None => Ok(response.map(|body| SimBody::good(body, record.clone()))),
+        Some((fault, streams)) => {
+            let clock = shared.engine.clock().clone();
+            let cut = exchange.cut.clone();
+            let place = Place { clock, connection, http2, grpc, streams, cut, record: record.clone() };
+            faults::apply(&fault.effect, response, place).await
+        }
+    };
+    waiting.0 = None;
+    if let Ok(response) = &response {
+        record.note(|draft| draft.status = Some(response.status().as_u16()));
+    } else {
+        record.note(|draft| draft.complete = true);
+    }
+    response
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// A request whose reply has not begun. Dropped while it waits, the client has gone.
+struct Waiting(Option<Arc<Record>>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(record) = &self.0 {
+            record.cancelled();
+        }
+    }
+}
+
+/// The backend of one request.
+struct Exchange {
+    shared: Arc<Shared>,
+    record: Arc<Record>,
+    protocol: &'static str,
+    called: AtomicBool,
+    called_notify: Notify,
+    /// The fault of the first call, and whether its reply streams.
+    fault: Mutex<Option<(Fault, bool)>>,
+    cut: Cut,
+}
+
+impl Exchange {
+    fn new(shared: Arc<Shared>, record: Arc<Record>, protocol: &'static str) -> Self {
+        Self {
+            shared,
+            record,
+            protocol,
+            called: AtomicBool::new(false),
+            called_notify: Notify::new(),
+            fault: Mutex::default(),
+            cut: Cut::default(),
+        }
+    }
+
+    fn decision(&self) -> Option<(Fault, bool)> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Resolves at the first call, or after a moment in which there was none.
+    async fn first_call(&self) {
+        let clock = self.shared.engine.clock();
+        let patience = clock.until(clock.now() + PATIENCE);
+        let called = async {
+            while !self.called.load(Ordering::Acquire) {
+                self.called_notify.notified().await;
+            }
+        };
+        tokio::select! { () = called => {} () = patience => {} }
+    }
+
+    async fn answer(&self, call: Call) -> Result<Reply, Error> {
+        let Shared { engine, timeline, .. } = &*self.shared;
+        let key = engine.key(&call);
+        let fault = timeline.of_request(&key, self.protocol, engine.clock().now());
+        let first = !self.called.load(Ordering::Acquire);
+        let record = if first {
+            self.record.clone()
+        } else {
+            // A later call of a stream of calls is a request of its own.
+            let route = self.record.note(|draft| draft.route.clone());
+            Arc::new(Record::new(engine.observer().clone(), route, self.protocol))
+        };
+        record.note(|draft| {
+            draft.key = Some(key.clone());
+            draft.fault = fault.as_ref().map(|fault| (fault.rule, fault.effect.name()));
+            draft.complete = !first;
+            if let Some(origin) = &call.origin {
+                draft.request_bytes = origin.body.len() as u64;
+            }
+        });
+        let effect = fault.as_ref().map(|fault| fault.effect.clone());
+        if first {
+            let streams = call.op.streams();
+            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault.map(|fault| (fault, streams));
+            self.called.store(true, Ordering::Release);
+            self.called_notify.notify_one();
+        }
+        let Some(effect) = effect else { return engine.answer(&call, key, record).await };
+        if let Some(error) = faults::refusal(&effect).or_else(|| never_answered(&effect)) {
+            record.note(|draft| draft.error = Some(error.kind().as_str()));
+            return Err(error);
+        }
+        let unary_error = matches!(effect, Effect::InBandError { .. });
+        let reply = engine.answer(&call, key, record).await?;
+        if !call.op.streams() && !unary_error {
+            return Ok(reply);
+        }
+        let events = faults::of_events(&effect, reply.events, &self.cut);
+        Ok(Reply { events, ..reply })
+    }
+}
+
+impl Backend for Exchange {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
+        Box::pin(self.answer(call))
+    }
+}
+
+/// How long a stream of calls may hold back the head of its reply, in which a fault may have to be written.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// No answer is worked out where nobody will see it. What stands here is not sent.
+fn never_answered(effect: &Effect) -> Option<Error> {
+    matches!(
+        effect,
+        Effect::NoHeaders
+            | Effect::ResetBeforeFirstByte
+            | Effect::HtmlAt200
+            | Effect::RstStream { after_tokens: None, .. }
+    )
+    .then(|| Error::new(ErrorKind::Server, "a fault of the simulator"))
+}

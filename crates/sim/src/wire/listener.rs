@@ -1,0 +1,225 @@
+//! The port: connections are accepted, numbered, and served or broken.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use longshore_server::Service;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{ConnectionHandle, Identities, connection::Order, exchange, io::Socket, io::Tap};
+use crate::{
+    engine::Engine,
+    faults::{Effect, Fault, Timeline},
+    observe::Record,
+};
+
+/// What all connections of a server share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) timeline: Timeline,
+    pub(crate) service: Arc<Service>,
+    pub(crate) builder: auto::Builder<TokioExecutor>,
+    pub(crate) tls: Option<Identities>,
+}
+
+/// A port that is served.
+pub(crate) struct Listening {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) listener: TcpListener,
+    /// True when the server is to stop.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// How long running requests may take to finish after the server has been told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+impl Listening {
+    /// Serves until told to stop, then lets running requests finish for ten seconds. Dropping the future breaks
+    /// everything off.
+    pub(crate) async fn run(self) {
+        let Self { shared, listener, mut stop } = self;
+        let mut connections = JoinSet::new();
+        let address = listener.local_addr();
+        let mut listener = Some(listener);
+        while let Some(open) = &listener {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                Some(_) = connections.join_next() => {}
+                accepted = open.accept() => {
+                    let Some(stream) = accepted_or_rest(accepted).await else { continue };
+                    let (connection, orders) = ConnectionHandle::new(shared.engine.observer().metrics.connection_opened());
+                    let fault = shared.timeline.of_connection(connection.index(), shared.engine.clock().now());
+                    if let Some(fault) = &fault {
+                        note(&shared, &connection, fault);
+                    }
+                    if let Some(Fault { effect: Effect::Refuse { lasting }, .. }) = fault {
+                        connection.reset();
+                        drop(Socket::new(stream, connection));
+                        shared.engine.observer().metrics.connection_closed();
+                        drop(listener.take());
+                        listener = reopen(&shared, &address, lasting, &mut stop).await;
+                        continue;
+                    }
+                    let serving = serve(shared.clone(), stream, connection, orders, fault, stop.clone());
+                    connections.spawn(serving);
+                }
+            }
+        }
+        drop(listener);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("connections were still busy when the simulator stopped");
+        }
+    }
+}
+
+/// Resolves when the server is to stop; also when nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn accepted_or_rest(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+    match accepted {
+        Ok((stream, _)) => Some(stream),
+        Err(error) => {
+            // Running out of descriptors is no reason to spin.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+/// A connection that is broken before there is a request stands in the log by itself.
+fn note(shared: &Shared, connection: &ConnectionHandle, fault: &Fault) {
+    let record = Record::new(shared.engine.observer().clone(), "connect".into(), "tcp");
+    record.note(|draft| {
+        draft.connection = connection.index();
+        draft.fault = Some((fault.rule, fault.effect.name()));
+    });
+}
+
+/// The same port again, after a while in which connecting is refused; `None` when the server is to stop.
+async fn reopen(
+    shared: &Shared,
+    address: &io::Result<SocketAddr>,
+    lasting: Duration,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<TcpListener> {
+    let clock = shared.engine.clock();
+    let address = address.as_ref().ok()?;
+    let mut at = clock.now() + lasting;
+    loop {
+        tokio::select! {
+            () = stopped(stop) => return None,
+            () = clock.until(at) => {}
+        }
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Some(listener),
+            Err(error) => {
+                tracing::warn!(%error, %address, "the port could not be opened again; trying on");
+                at = clock.now() + Duration::from_millis(50);
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    connection: ConnectionHandle,
+    orders: mpsc::UnboundedReceiver<Order>,
+    fault: Option<Fault>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let _closed = Closed(shared.clone());
+    // A token must not wait for the next one to fill a packet.
+    let _ = stream.set_nodelay(true);
+    let mut stream = Socket::new(stream, connection.clone());
+    let effect = fault.map(|fault| fault.effect);
+    match &effect {
+        Some(Effect::AcceptAndNeverRead) => {
+            stopped(&mut stop).await;
+            return;
+        }
+        Some(Effect::SlowAccept { delay }) => {
+            let clock = shared.engine.clock();
+            tokio::select! {
+                () = clock.until(clock.now() + *delay) => {}
+                () = stopped(&mut stop) => return,
+            }
+        }
+        Some(Effect::TlsClosedInHandshake) => {
+            // The beginning of the client's hello, whatever it is.
+            let _ = stream.read(&mut [0; 1024]).await;
+            return;
+        }
+        _ => {}
+    }
+    match &shared.tls {
+        None => speak(shared.clone(), stream, connection, orders, stop).await,
+        Some(tls) => match timeout(HANDSHAKE, tls.acceptor(effect.as_ref()).accept(stream)).await {
+            Ok(Ok(stream)) => speak(shared.clone(), stream, connection, orders, stop).await,
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake took too long"),
+        },
+    }
+}
+
+const HANDSHAKE: Duration = Duration::from_secs(30);
+
+struct Closed(Arc<Shared>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.engine.observer().metrics.connection_closed();
+    }
+}
+
+/// HTTP, until the connection ends or is told to.
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    shared: Arc<Shared>,
+    stream: S,
+    connection: ConnectionHandle,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let builder = shared.builder.clone();
+    let io = TokioIo::new(Tap::new(stream, connection.clone()));
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        exchange::handle(shared.clone(), connection.clone(), request)
+    });
+    let mut serving = pin!(builder.serve_connection(io, service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                return;
+            }
+            Some(order) = orders.recv() => match order {
+                Order::Drop => return,
+                Order::GoAway => serving.as_mut().graceful_shutdown(),
+                Order::Nudge => {}
+            },
+            () = stopped(&mut stop), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
