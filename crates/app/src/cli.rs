@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueHint, builder::NonEmptyStringValueParser};
 use clap_complete::Shell;
+use longshore_sim::Distribution;
 
 /// What follows the list of options in `--help`.
 const AFTER_HELP: &str = "\
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Servers,
     /// Answer OpenAI, Triton and gRPC clients on one port.
     Serve(Serve),
+    /// Be a model server for tests: as fast, slow or broken as you say.
+    Sim(Sim),
     /// Check, show or begin a configuration.
     #[command(subcommand)]
     Config(Config),
@@ -201,6 +204,46 @@ pub(crate) struct Serve {
     pub(crate) listen: Option<SocketAddr>,
 }
 
+/// `sim`. What stands here is the common case; a file named with `--config` can say everything, and these win over it.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "With --config FILE everything else can be said: models, queues, memory, freezes and rules for faults.
+
+Try: longshore sim --ttft 200ms --itl 'normal(20ms, 5ms)' --error-rate 1%"
+)]
+pub(crate) struct Sim {
+    /// Where to listen on this machine; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8410")]
+    pub(crate) listen: SocketAddr,
+    /// What every request takes at least: a duration, normal(MEAN, DEVIATION) or lognormal(MEAN, DEVIATION).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) latency: Option<Distribution>,
+    /// Time to the first token.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ttft: Option<Distribution>,
+    /// Time from one token to the next.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) itl: Option<Distribution>,
+    /// Tokens of an answer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) tokens: Option<u32>,
+    /// Requests answered at a time; the others queue. 0: no limit.
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<usize>,
+    /// The share of requests that fail with status 500: 0.002, or 0.2%.
+    #[arg(long, value_name = "SHARE", value_parser = share_or_percent)]
+    pub(crate) error_rate: Option<f64>,
+    /// Where all chance comes from: the same seed gives the same faults, texts and times.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// A chat model to have; may be given several times.
+    #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) models: Vec<String>,
+    /// Serve TLS with a certificate of its own making, which is written to this file for clients to trust.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls: Option<PathBuf>,
+}
+
 /// `config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
@@ -240,6 +283,13 @@ fn not_negative(text: &str) -> Result<f64, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|number| (0.0..=1.0).contains(number)).ok_or("a number from 0 to 1".into())
+}
+
+/// A share as a number between 0 and 1, or in percent.
+fn share_or_percent(text: &str) -> Result<f64, String> {
+    let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number.trim_end(), 100.0));
+    let share = number.parse::<f64>().map_err(|_| "a share such as 0.002 or 0.2% is wanted".to_owned())? / unit;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share lies between 0 and 1, or 0% and 100%".into()) }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

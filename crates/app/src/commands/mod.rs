@@ -9,6 +9,7 @@ mod load;
 mod models;
 mod serve;
 mod servers;
+mod sim;
 
 use std::num::NonZero;
 
@@ -17,7 +18,7 @@ use miette::GraphicalReportHandler;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cli::{Cli, Command, Global, Serve},
+    cli::{Cli, Command, Global, Serve, Sim},
     context::{self, Context},
     exit::{Exit, Failure},
     report,
@@ -51,6 +52,7 @@ fn run(cli: Cli, manner: Manner) -> Result<(), Failure> {
         Some(Command::Config(command)) => return config::run(command, &global, &mut out),
         Some(Command::Completions { shell }) => return completions::run(shell, &mut out),
         Some(Command::Serve(arguments)) => return serve_forever(&arguments, &global, out),
+        Some(Command::Sim(arguments)) => return simulate(arguments, &global, out),
         None => return serve_forever(&Serve::default(), &global, out),
         Some(command) => command,
     };
@@ -80,7 +82,9 @@ async fn one_shot(command: Command, context: &mut Context) -> Result<(), Failure
         Command::Load(arguments) => load::load(&arguments, context).await,
         Command::Unload(arguments) => load::unload(&arguments, context).await,
         Command::Servers => servers::run(context).await,
-        Command::Chat(_) | Command::Serve(_) | Command::Config(_) | Command::Completions { .. } => Ok(()),
+        Command::Chat(_) | Command::Serve(_) | Command::Sim(_) | Command::Config(_) | Command::Completions { .. } => {
+            Ok(())
+        }
     }
 }
 
@@ -93,6 +97,14 @@ fn serve_forever(arguments: &Serve, global: &Global, out: Out) -> Result<(), Fai
     // Each worker has its own heap arena, and moving bytes needs few of them.
     let runtime = runtime(cores.min(8))?;
     let result = runtime.block_on(serve::run(global, loaded, out));
+    runtime.shutdown_background();
+    result
+}
+
+fn simulate(arguments: Sim, global: &Global, out: Out) -> Result<(), Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let runtime = runtime(cores.min(8))?;
+    let result = runtime.block_on(sim::run(arguments, global, out));
     runtime.shutdown_background();
     result
 }

@@ -90,7 +90,7 @@ Triton clients find the Open Inference Protocol, REST and gRPC, on the same port
 }
 
 /// Resolves at Ctrl-C, and where there is such a thing at SIGTERM.
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,0 +1,109 @@
+//! `longshore sim`: a model server for tests, on this machine's own port, until it is told to stop.
+
+use std::{fs, io, path::Path, pin::pin};
+
+use longshore_sim::{Effect, LogEntry, Model, Rule, SimConfig, Simulator, When};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::serve::stop_signal;
+use crate::{
+    cli::{Global, Sim},
+    exit::Failure,
+    terminal::{Out, Style},
+};
+
+/// Simulates until Ctrl-C or SIGTERM, then lets running requests finish and says what there was.
+pub(crate) async fn run(arguments: Sim, global: &Global, mut out: Out) -> Result<(), Failure> {
+    let config = configuration(&arguments, global.config.as_deref())?;
+    let models: Vec<_> = config.models.iter().map(|model| model.id.clone()).collect();
+    let mut builder = Simulator::builder().config(config).listen(arguments.listen);
+    if arguments.tls.is_some() {
+        builder = builder.tls();
+    }
+    let simulator = builder.start().await.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => Failure::Configuration(error.to_string()),
+        _ => Failure::Other(format!("simulate: {error}")),
+    })?;
+    if let (Some(file), Some(authority)) = (&arguments.tls, simulator.authority()) {
+        fs::write(file, authority).map_err(|error| Failure::Other(format!("write {}: {error}", file.display())))?;
+    }
+
+    let mut log = simulator.follow();
+    announce(&simulator, &models, &mut out)?;
+    let mut stop = pin!(stop_signal());
+    let (mut requests, mut faults) = (0_u64, 0_u64);
+    loop {
+        let entry = tokio::select! {
+            () = &mut stop => break,
+            entry = log.recv() => entry,
+        };
+        match entry {
+            Ok(entry) => {
+                requests += 1;
+                faults += u64::from(entry.fault.is_some());
+                tell(&entry, &mut out)?;
+            }
+            Err(RecvError::Lagged(missed)) => {
+                requests += missed;
+                out.note(&format!("{missed} requests went by too fast to be shown"));
+            }
+            Err(RecvError::Closed) => break,
+        }
+    }
+    simulator.stop().await;
+    out.note(&format!("{requests} requests, {faults} with a fault"));
+    Ok(())
+}
+
+/// The file's words, and over them the command line's.
+fn configuration(arguments: &Sim, file: Option<&Path>) -> Result<SimConfig, Failure> {
+    let mut config = match file {
+        None => SimConfig::default(),
+        Some(file) => {
+            let wrong = |error: &dyn std::fmt::Display| Failure::Configuration(format!("{}: {error}", file.display()));
+            let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
+            SimConfig::from_yaml(&text).map_err(|error| wrong(&error))?
+        }
+    };
+    if !arguments.models.is_empty() {
+        config.models = arguments.models.iter().map(|id| Model::chat(id.as_str())).collect();
+    }
+    if let Some(tokens) = arguments.tokens {
+        config.models.iter_mut().for_each(|model| model.tokens = tokens);
+    }
+    config.seed = arguments.seed.unwrap_or(config.seed);
+    config.slots = arguments.slots.unwrap_or(config.slots);
+    let latency = &mut config.latency;
+    latency.request = arguments.latency.unwrap_or(latency.request);
+    latency.ttft = arguments.ttft.unwrap_or(latency.ttft);
+    latency.itl = arguments.itl.unwrap_or(latency.itl);
+    if let Some(share) = arguments.error_rate {
+        let failure = Effect::Status { status: 500, body: None, headers: Default::default(), retry_after: None };
+        config.rules.push(Rule::new(failure).when(When { probability: Some(share), ..When::default() }));
+    }
+    Ok(config)
+}
+
+/// Tells where it listens, and people what to try there.
+fn announce(simulator: &Simulator, models: &[std::sync::Arc<str>], out: &mut Out) -> Result<(), Failure> {
+    let url = simulator.url();
+    if out.manner.json {
+        return out.json_line(&json!({ "listening": url, "models": models }));
+    }
+    out.styled(Style::Bold, &format!("A simulated model server listens on {url}"))?;
+    out.line(format!("It has: {}\n\nTry, in another terminal:\n  curl {url}/v1/models\n", models.join(", ")))
+}
+
+/// One request that is over: a line for people, an object for programs.
+fn tell(entry: &LogEntry, out: &mut Out) -> Result<(), Failure> {
+    if out.manner.json {
+        return out.json_line(entry);
+    }
+    let status = entry.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let fault = entry.fault.map(|fault| format!("  fault: {fault}")).unwrap_or_default();
+    out.line(format!(
+        "{:>6}  {status:>3}  {:<9}  {:>9.1} ms  {:>5} tokens  {}  {}{fault}",
+        entry.arrival, entry.outcome, entry.elapsed_ms, entry.tokens, entry.route, entry.model
+    ))
+}
