@@ -17,7 +17,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BINARY = os.environ.get("LONGSHORE_BIN", str(ROOT / "target/release/longshore"))
+BINARY = str(pathlib.Path(os.environ.get("LONGSHORE_BIN", ROOT / "target/release/longshore")).resolve())
 STARTS = 15
 
 
