@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod control;
 mod engine;
 pub mod faults;
 mod observe;
@@ -30,5 +31,5 @@ mod wire;
 
 pub use config::{Distribution, Latency, Model, SimConfig, TensorFunction};
 pub use faults::{Effect, RetryAfter, Rule, When};
-pub use observe::{LogEntry, Truth};
+pub use observe::{Finding, FindingKind, LogEntry, Truth, Verdict};
 pub use simulator::{Builder, Simulator};

@@ -12,9 +12,10 @@ use tokio::{
 
 use crate::{
     config::{Latency, Model, SimConfig},
+    control::fresh_token,
     engine::Engine,
     faults::{Effect, Rule, RuleError, Timeline},
-    observe::{LogEntry, Truth},
+    observe::{LogEntry, Truth, Verdict},
     wire::{Identities, Listening, Shared},
 };
 
@@ -129,6 +130,7 @@ impl Builder {
             service: Arc::new(Service::new(&options)),
             builder: connection_builder(&options),
             tls,
+            token: fresh_token()?,
         });
         let (stop, stopped) = watch::channel(false);
         let listening = Listening { shared: shared.clone(), listener, stop: stopped };
@@ -218,20 +220,29 @@ impl Simulator {
     /// # Errors
     /// A rule makes no sense, and nothing was changed.
     pub fn set_rules(&self, rules: &[Rule]) -> Result<(), RuleError> {
-        rules.iter().try_for_each(Rule::check)?;
-        if self.shared.tls.is_none() && rules.iter().any(|rule| rule.what.needs_tls()) {
-            return Err(RuleError("a rule breaks TLS, and the simulator does not serve it".into()));
-        }
-        self.shared.timeline.set(rules);
-        Ok(())
+        self.shared.set_rules(rules)
     }
 
     /// Forgets what was asked so far: log, truth, counts of requests and rules; models are as they were declared. The
     /// same requests then get the same faults and answers again.
     pub fn reset(&self) {
-        self.shared.engine.reset();
-        let rules: Vec<_> = self.rules().into_iter().map(|(rule, _)| rule).collect();
-        self.shared.timeline.set(&rules);
+        self.shared.reset();
+    }
+
+    /// What the clients did wrong so far, as far as a server can tell.
+    pub fn verdict(&self) -> Verdict {
+        self.shared.verdict()
+    }
+
+    /// Says that whoever asked for what runs now has called it off: what still runs a second later is a finding of the
+    /// verdict.
+    pub fn called_off(&self) {
+        self.shared.engine.observer().verdict.called_off(self.shared.engine.clock().now());
+    }
+
+    /// What the control API under `/sim/` wants to be shown, as `Authorization: Bearer TOKEN`.
+    pub fn token(&self) -> &str {
+        &self.shared.token
     }
 
     /// Moves virtual time on. False when time is real and moves by itself.

@@ -73,6 +73,21 @@ impl Engine {
         self.0.observer.metrics.text(self.0.schedule.load())
     }
 
+    /// How it stands, as JSON.
+    pub(crate) fn state(&self) -> Value {
+        let Inner { config, clock, models, schedule, observer, .. } = &*self.0;
+        let (running, waiting) = schedule.load();
+        json!({
+            "seed": config.seed,
+            "now_ms": clock.now().as_secs_f64() * 1e3,
+            "virtual_time": config.virtual_time,
+            "models": models.info(None).unwrap_or_default(),
+            "slots": {"limit": config.slots, "in_use": running, "waiting": waiting},
+            "requests_in_flight": observer.metrics.in_flight(),
+            "connections": observer.metrics.connections(),
+        })
+    }
+
     /// What the request is known by from now on.
     pub(crate) fn key(&self, call: &Call) -> Key {
         let op = call.op.kind();
@@ -94,6 +109,7 @@ impl Engine {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.observer.log.clear();
         self.0.observer.truths.clear();
+        self.0.observer.verdict.clear();
     }
 
     /// Answers a call whose key is known.

@@ -75,6 +75,16 @@ impl std::error::Error for Broken {
 }
 
 impl SimBody {
+    /// A body that is no model's answer and is in no log.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { content: Content::Whole(Some(bytes)), record: None, ended: false }
+    }
+
+    /// The same, written by a task, which is stopped when nobody reads.
+    pub(crate) fn written(frames: mpsc::Receiver<Result<Frame<Bytes>, Broken>>, task: AbortHandle) -> Self {
+        Self { content: Content::Written(Written { frames, task }), record: None, ended: false }
+    }
+
     pub(crate) fn good(body: ReplyBody, record: Arc<Record>) -> Self {
         Self { content: Content::Good(body), record: Some(record), ended: false }
     }

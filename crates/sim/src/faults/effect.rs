@@ -245,6 +245,12 @@ impl Effect {
         matches!(self, Self::TlsExpired | Self::TlsWrongName | Self::TlsClosedInHandshake)
     }
 
+    /// Whether a reply that streams ends before it is complete, after some of its text.
+    pub(crate) fn breaks_off(&self) -> bool {
+        self.cut_after().is_some()
+            || matches!(self, Self::EndWithoutMark { after_tokens: Some(_) } | Self::InBandError { .. })
+    }
+
     /// Where a reply that streams is cut, in tokens.
     pub(crate) fn cut_after(&self) -> Option<u32> {
         match self {

@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     arrived: AtomicU64,
     connections_opened: AtomicU64,
     connections_closed: AtomicU64,
+    connections_used: AtomicU64,
     finished: Mutex<Finished>,
 }
 
@@ -42,6 +43,15 @@ impl Metrics {
 
     pub(crate) fn connection_closed(&self) {
         self.connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_used(&self) {
+        self.connections_used.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections over which requests came, other than those that control the simulator.
+    pub(crate) fn connections_used(&self) -> u64 {
+        self.connections_used.load(Ordering::Relaxed)
     }
 
     /// Connections that were ever opened.

@@ -7,14 +7,17 @@ mod log;
 mod metrics;
 mod record;
 mod truth;
+mod verdict;
 
 pub use log::LogEntry;
 pub use truth::Truth;
+pub use verdict::{Finding, FindingKind, Verdict};
 
 pub(crate) use log::Log;
 pub(crate) use metrics::Metrics;
-pub(crate) use record::{Draft, Key, Record};
+pub(crate) use record::{CONNECT, Draft, Key, Record};
 pub(crate) use truth::Truths;
+pub(crate) use verdict::{Arrival, Verdicts};
 
 use crate::engine::clock::Clock;
 
@@ -24,17 +27,25 @@ pub(crate) struct Observer {
     pub(crate) log: Log,
     pub(crate) truths: Truths,
     pub(crate) metrics: Metrics,
+    pub(crate) verdict: Verdicts,
 }
 
 impl Observer {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, log: Log::default(), truths: Truths::default(), metrics: Metrics::default() }
+        Self {
+            clock,
+            log: Log::default(),
+            truths: Truths::default(),
+            metrics: Metrics::default(),
+            verdict: Verdicts::default(),
+        }
     }
 
     /// A request is over.
     fn finish(&self, draft: &mut Draft) {
         let entry = draft.entry(&self.clock);
         self.metrics.finished(&entry);
+        self.verdict.ended(&entry, draft.end(self.clock.now()));
         if let Some(truth) = draft.truth() {
             self.truths.push(truth);
         }

@@ -2,10 +2,10 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-use super::{LogEntry, Observer, Truth, truth::nanoseconds};
+use super::{LogEntry, Observer, Truth, truth::nanoseconds, verdict::End};
 use crate::engine::{clock::Tick, draw::fnv};
 
 /// What a request is known by: its operation, its model, and how many of both came before it. The same over every
@@ -23,6 +23,9 @@ impl Key {
         fnv(self.op.as_bytes()).rotate_left(1) ^ fnv(self.model.as_bytes())
     }
 }
+
+/// The route of what was a connection and no request yet.
+pub(crate) const CONNECT: &str = "connect";
 
 /// One request. Shared by the parts that answer it; the request is over when all of them are gone.
 pub(crate) struct Record {
@@ -51,6 +54,12 @@ pub(crate) struct Draft {
     pub(crate) began: Option<Tick>,
     pub(crate) token_ticks: Vec<u64>,
     pub(crate) worst_lag: u64,
+    /// What the request says, as a number.
+    pub(crate) fingerprint: Option<u64>,
+    /// How long the client was asked to stay away.
+    pub(crate) come_back_after: Option<Duration>,
+    /// The text that was sent of an answer that a fault breaks off.
+    pub(crate) broken_text: Option<String>,
 }
 
 impl Record {
@@ -76,6 +85,9 @@ impl Record {
             began: None,
             token_ticks: Vec::new(),
             worst_lag: 0,
+            fingerprint: None,
+            come_back_after: None,
+            broken_text: None,
         };
         Self { observer, draft: Mutex::new(draft) }
     }
@@ -143,6 +155,17 @@ impl Draft {
             time: calendar.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             elapsed_ms: since(clock.now()),
             cancelled_after_ms: self.cancelled.filter(|_| !self.complete).map(since),
+        }
+    }
+
+    pub(super) fn end(&mut self, now: Tick) -> End {
+        End {
+            number: self.arrival,
+            fingerprint: self.fingerprint,
+            arrived: self.arrived,
+            at: now,
+            come_back_after: self.come_back_after,
+            broken_text: self.broken_text.take(),
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) struct ConnectionHandle(Arc<Inner>);
 struct Inner {
     index: u64,
     written: AtomicU64,
+    used: AtomicBool,
     resets: AtomicBool,
     rewrites: AtomicBool,
     state: Mutex<State>,
@@ -44,6 +45,7 @@ impl ConnectionHandle {
         let inner = Inner {
             index,
             written: AtomicU64::new(0),
+            used: AtomicBool::new(false),
             resets: AtomicBool::new(false),
             rewrites: AtomicBool::new(false),
             state: Mutex::default(),
@@ -55,6 +57,11 @@ impl ConnectionHandle {
     /// Counted from 0, in order of arrival.
     pub(crate) fn index(&self) -> u64 {
         self.0.index
+    }
+
+    /// Notes that a request to a model came over it, and says whether that was the first.
+    pub(super) fn use_first(&self) -> bool {
+        !self.0.used.swap(true, Ordering::AcqRel)
     }
 
     /// Ends the connection with RST; what was not read by the other side yet may be lost.

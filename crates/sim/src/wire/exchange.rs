@@ -3,21 +3,26 @@
 //! The service decodes the request and asks a backend. That backend is an [`Exchange`], made for this request alone:
 //! there the operation and the model are known, so there the fault is decided, once, for whatever protocol.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_core::future::BoxFuture;
+use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
-use longshore_core::{Backend, Call, Error, ErrorKind, Reply};
+use longshore_core::{Backend, Call, Error, ErrorKind, Event, EventKind, Events, Op, Reply, call::Message};
 use tokio::sync::Notify;
 
 use super::{ConnectionHandle, Shared};
 use crate::{
+    control,
     faults::{self, Broken, Cut, Effect, Fault, Place, SimBody},
-    observe::Record,
+    observe::{Arrival, Key, Record},
 };
 
 /// Answers one request.
@@ -29,6 +34,12 @@ pub(super) async fn handle(
     connection: ConnectionHandle,
     request: Request<Incoming>,
 ) -> Result<Response<SimBody>, Broken> {
+    if request.uri().path().starts_with(control::ROOT) {
+        return Ok(control::respond(&shared, request).await);
+    }
+    if connection.use_first() {
+        shared.engine.observer().metrics.connection_used();
+    }
     let grpc = is_grpc(request.headers());
     let protocol = if grpc { "grpc" } else { "rest" };
     let route = format!("{} {}", request.method(), request.uri().path());
@@ -141,6 +152,7 @@ impl Exchange {
                 draft.request_bytes = origin.body.len() as u64;
             }
         });
+        self.shared.engine.observer().verdict.arrived(&arrival(&call, &key, &record));
         let effect = fault.as_ref().map(|fault| fault.effect.clone());
         if first {
             let streams = call.op.streams();
@@ -148,17 +160,26 @@ impl Exchange {
             self.called.store(true, Ordering::Release);
             self.called_notify.notify_one();
         }
-        let Some(effect) = effect else { return engine.answer(&call, key, record).await };
+        let Some(effect) = effect else {
+            let answered = engine.answer(&call, key, record.clone()).await;
+            return answered.inspect_err(|error| record.note(|draft| draft.come_back_after = error.wait()));
+        };
         if let Some(error) = faults::refusal(&effect).or_else(|| never_answered(&effect)) {
-            record.note(|draft| draft.error = Some(error.kind().as_str()));
+            record.note(|draft| {
+                draft.error = Some(error.kind().as_str());
+                draft.come_back_after = error.wait();
+            });
             return Err(error);
         }
         let unary_error = matches!(effect, Effect::InBandError { .. });
-        let reply = engine.answer(&call, key, record).await?;
+        let reply = engine.answer(&call, key, record.clone()).await?;
         if !call.op.streams() && !unary_error {
             return Ok(reply);
         }
-        let events = faults::of_events(&effect, reply.events, &self.cut);
+        let mut events = faults::of_events(&effect, reply.events, &self.cut);
+        if effect.breaks_off() {
+            events = keep_text(events, record);
+        }
         Ok(Reply { events, ..reply })
     }
 }
@@ -167,6 +188,34 @@ impl Backend for Exchange {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
         Box::pin(self.answer(call))
     }
+}
+
+/// What a verdict wants to know of the call.
+fn arrival<'a>(call: &Call, key: &'a Key, record: &Record) -> Arrival<'a> {
+    let mut hasher = DefaultHasher::new();
+    (key.op, &key.model, call.origin.as_ref().map(|origin| &origin.body)).hash(&mut hasher);
+    let fingerprint = hasher.finish();
+    let (number, at) = record.note(|draft| {
+        draft.fingerprint = Some(fingerprint);
+        (draft.arrival, draft.arrived)
+    });
+    let said = match &*call.op {
+        Op::Chat(chat) => {
+            chat.messages.iter().filter(|message| message.role == "assistant").map(Message::text).collect()
+        }
+        _ => Vec::new(),
+    };
+    Arrival { number, key, fingerprint, replayable: call.replayable, said, at }
+}
+
+/// Remembers the text that is sent, to know it when it comes back.
+fn keep_text(events: Events, record: Arc<Record>) -> Events {
+    let keep = move |event: &Result<Event, Error>| {
+        if let Ok(Event { kind: EventKind::Text { index: 0, text }, .. }) = event {
+            record.note(|draft| draft.broken_text.get_or_insert_default().push_str(text));
+        }
+    };
+    events.inspect(keep).boxed()
 }
 
 /// How long a stream of calls may hold back the head of its reply, in which a fault may have to be written.

@@ -19,8 +19,8 @@ use tokio::{
 use super::{ConnectionHandle, Identities, connection::Order, exchange, io::Socket, io::Tap};
 use crate::{
     engine::Engine,
-    faults::{Effect, Fault, Timeline},
-    observe::Record,
+    faults::{Effect, Fault, Rule, RuleError, Timeline},
+    observe::{CONNECT, Record, Verdict},
 };
 
 /// What all connections of a server share.
@@ -30,6 +30,36 @@ pub(crate) struct Shared {
     pub(crate) service: Arc<Service>,
     pub(crate) builder: auto::Builder<TokioExecutor>,
     pub(crate) tls: Option<Identities>,
+    /// What the control API wants to be shown.
+    pub(crate) token: String,
+}
+
+impl Shared {
+    /// From now on these rules hold.
+    ///
+    /// # Errors
+    /// One makes no sense; nothing was changed.
+    pub(crate) fn set_rules(&self, rules: &[Rule]) -> Result<(), RuleError> {
+        rules.iter().try_for_each(Rule::check)?;
+        if self.tls.is_none() && rules.iter().any(|rule| rule.what.needs_tls()) {
+            return Err(RuleError("a rule breaks TLS, and the simulator does not serve it".into()));
+        }
+        self.timeline.set(rules);
+        Ok(())
+    }
+
+    /// Forgets what was asked so far.
+    pub(crate) fn reset(&self) {
+        self.engine.reset();
+        let rules: Vec<_> = self.timeline.rules().into_iter().map(|(rule, _)| rule).collect();
+        self.timeline.set(&rules);
+    }
+
+    /// What the clients did wrong so far.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let observer = self.engine.observer();
+        observer.verdict.give(observer.metrics.connections_used(), self.engine.clock().now())
+    }
 }
 
 /// A port that is served.
@@ -102,7 +132,7 @@ async fn accepted_or_rest(accepted: io::Result<(TcpStream, SocketAddr)>) -> Opti
 
 /// A connection that is broken before there is a request stands in the log by itself.
 fn note(shared: &Shared, connection: &ConnectionHandle, fault: &Fault) {
-    let record = Record::new(shared.engine.observer().clone(), "connect".into(), "tcp");
+    let record = Record::new(shared.engine.observer().clone(), CONNECT.into(), "tcp");
     record.note(|draft| {
         draft.connection = connection.index();
         draft.fault = Some((fault.rule, fault.effect.name()));
