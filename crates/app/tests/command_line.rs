@@ -24,6 +24,9 @@ fn senseless_lines_end_with_2() {
         "chat",
         "chat --server nobody -m hi",
         "completions tcsh",
+        "sim --error-rate 2",
+        "sim --ttft soon",
+        "sim --listen nowhere",
     ] {
         let said = home.run(&line.split(' ').collect::<Vec<_>>()).ended(2);
         assert!(!said.err.is_empty() && said.out.is_empty(), "{line}: {said}");
@@ -43,6 +46,18 @@ fn every_problem_of_the_configuration_is_shown_in_its_line() {
     let problems = &home.run(&["models", "--json"]).ended(3).json()["error"];
     assert_eq!(problems["exit_code"], 3);
     assert!(problems["problems"].as_array().is_some_and(|list| list.len() >= 2), "{problems}");
+}
+
+#[test]
+fn a_simulation_that_makes_no_sense_is_refused() {
+    let home = Home::new();
+    for (text, part) in [("sed: 7", "sed"), ("models: []", "models"), ("rules: [{ what: nothing }]", "rules")] {
+        home.write("sim.yaml", text);
+        let said = home.run(&["sim", "--listen", "127.0.0.1:0", "--config", "sim.yaml"]).ended(3);
+        assert!(said.err.contains("sim.yaml") && said.err.contains(part), "{text}: {said}");
+    }
+    let said = home.run(&["sim", "--listen", "0.0.0.0:0"]).ended(3);
+    assert!(said.err.contains("127.0.0.1"), "{said}");
 }
 
 #[test]
