@@ -72,7 +72,7 @@ impl LogEntry {
 }
 
 /// Entries that are kept; the oldest go first.
-const KEPT: usize = 20_000;
+const KEPT: usize = 10_000;
 /// Entries that a slow reader of the stream may be behind.
 const STREAMED: usize = 1024;
 
