@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{Latency, Model, SimConfig},
+    faults::Effect,
     observe::{Key, Observer, Record},
 };
 use clock::{Clock, Tick};
@@ -173,6 +174,31 @@ impl Engine {
     /// Begins a load; the events are its progress. It goes on when nobody listens.
     fn load(&self, id: &str) -> Result<Reply, Error> {
         let status = self.0.models.begin_load(id)?;
+        self.progress(id, status)
+    }
+
+    /// A load that does not succeed, for what the effect says.
+    ///
+    /// # Errors
+    /// `UnknownModel`; the load's failure, where that does not take time.
+    pub(crate) fn failing_load(&self, id: &str, effect: &Effect) -> Result<Reply, Error> {
+        match effect {
+            Effect::LoadOutOfMemory { needed } => Err(self.0.models.refuse_load(id, *needed)),
+            Effect::LoadFails { reason } => self.progress(id, self.0.models.begin_failing_load(id, reason)?),
+            _ => self.load(id),
+        }
+    }
+
+    /// Takes a model away as soon as its running requests are over. Needs a tokio runtime.
+    pub(crate) fn begin_unload(&self, id: &str) {
+        let (models, id) = (self.0.models.clone(), self.0.models.find(id).map(|model| model.id.clone()));
+        if let Ok(id) = id {
+            // An unknown model is the only failure, and this one is known.
+            tokio::spawn(async move { models.unload(&id).await });
+        }
+    }
+
+    fn progress(&self, id: &str, status: LoadStatus) -> Result<Reply, Error> {
         let model = self.0.models.find(id)?;
         let models = self.0.models.clone();
         let events = stream::unfold(Some((Some(status), model)), move |state| {

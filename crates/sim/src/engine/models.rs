@@ -37,6 +37,8 @@ struct Entry {
     /// How often it was loaded: answers of another revision may differ.
     revision: u64,
     ready_at: Option<Tick>,
+    /// Why the load that is under way will fail, if it is one that was made to.
+    will_fail: Option<String>,
     answered: u64,
     compute: Duration,
 }
@@ -69,6 +71,7 @@ impl Models {
             last_used: Tick::ZERO,
             revision: u64::from(model.loaded),
             ready_at: model.loaded.then_some(Tick::ZERO),
+            will_fail: None,
             answered: 0,
             compute: Duration::ZERO,
         };
@@ -181,11 +184,45 @@ impl Models {
                 }
                 let entry = &mut entries[position];
                 entry.state = State::Loading { from: now, until: now + entry.model.load_time };
+                entry.will_fail = None;
                 entry.settle(now);
             }
             State::Loading { .. } | State::Ready => {}
         }
         Ok(entries[position].load_status(now))
+    }
+
+    /// Begins a load that will fail half-way. A model that is ready stays so, as Triton keeps the version it has.
+    ///
+    /// # Errors
+    /// `UnknownModel`; the failure at once for a model that is ready, or about to be something else.
+    pub(crate) fn begin_failing_load(&self, id: &str, reason: &str) -> Result<LoadStatus, Error> {
+        let now = self.0.clock.now();
+        let mut entries = self.lock();
+        let position = position(&entries, id)?;
+        let entry = &mut entries[position];
+        if !matches!(entry.state, State::Unloaded | State::Failed(_)) {
+            return Err(load_failed(id, reason));
+        }
+        entry.state = State::Loading { from: now, until: now + entry.model.load_time };
+        entry.will_fail = Some(reason.to_owned());
+        entry.settle(now);
+        Ok(entry.load_status(now))
+    }
+
+    /// The error of a load for which memory is missing; the model has then failed, unless it was ready.
+    pub(crate) fn refuse_load(&self, id: &str, needed: u64) -> Error {
+        let mut entries = self.lock();
+        let position = match position(&entries, id) {
+            Ok(position) => position,
+            Err(unknown) => return unknown,
+        };
+        let reason = format!("out of memory: `{id}` takes {needed} bytes, which are not there");
+        let entry = &mut entries[position];
+        if matches!(entry.state, State::Unloaded | State::Failed(_)) {
+            entry.state = State::Failed(reason.clone());
+        }
+        load_failed(id, &reason).with_kind(ErrorKind::Overloaded).code("out_of_memory")
     }
 
     /// Where a load stands now.
@@ -251,8 +288,11 @@ impl Entry {
         let State::Loading { from, until } = self.state else { return };
         // A load that fails does so half-way: late enough to have been waited for.
         let half = from + (until - from) / 2;
-        match &self.model.load_error {
-            Some(reason) if now >= half => self.state = State::Failed(reason.clone()),
+        match self.will_fail.as_ref().or(self.model.load_error.as_ref()) {
+            Some(reason) if now >= half => {
+                self.state = State::Failed(reason.clone());
+                self.will_fail = None;
+            }
             None if now >= until => {
                 self.state = State::Ready;
                 self.revision += 1;

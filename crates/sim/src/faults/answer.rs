@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use longshore_core::{Error, ErrorKind, EventKind, Events, Sent, dialect};
+use longshore_core::{Call, Error, ErrorKind, Event, EventKind, Events, Finish, Protocol, Sent, dialect};
 use tokio::sync::Notify;
 
 use super::{Effect, RetryAfter};
@@ -106,7 +107,11 @@ impl Cut {
 /// The events as this effect has them, in a reply that streams.
 pub(crate) fn of_events(effect: &Effect, events: Events, cut: &Cut) -> Events {
     match effect {
-        Effect::InBandError { after_tokens, message } => {
+        Effect::UnloadMidStream { after_tokens } => {
+            let error = Error::new(ErrorKind::ModelNotReady, "the model was unloaded while it answered");
+            first_tokens(events, *after_tokens).chain(stream::iter([Err(error)])).boxed()
+        }
+        Effect::InBandError { after_tokens, message } | Effect::DoneAfterError { after_tokens, message } => {
             let error = Error::new(ErrorKind::Server, message.clone());
             first_tokens(events, *after_tokens).chain(stream::iter([Err(error)])).boxed()
         }
@@ -131,6 +136,22 @@ pub(crate) fn of_events(effect: &Effect, events: Events, cut: &Cut) -> Events {
             None => events,
         },
     }
+}
+
+/// What stands at the end of a streamed reply to `call`, in the words of the dialect that it came in.
+pub(crate) fn end_mark(call: &Call) -> Bytes {
+    let Some(dialect) = call.origin.as_ref().and_then(|origin| dialect::by_name(origin.dialect)) else {
+        return Bytes::new();
+    };
+    let mut mark = BytesMut::new();
+    dialect.reply_encoder(call).event(&Event::now(EventKind::Done(Finish::Stop)), &mut mark);
+    if dialect.protocol() == Protocol::Grpc {
+        return mark.freeze();
+    }
+    // Of several events the last: the one before it is the reason for the end.
+    let inside = &mark[..mark.len().saturating_sub(2)];
+    let begin = inside.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |at| at + 2);
+    mark.freeze().slice(begin..)
 }
 
 fn is_end(kind: &EventKind) -> bool {
@@ -165,7 +186,6 @@ fn first_tokens(events: Events, count: u32) -> Events {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use longshore_core::{Event, Finish};
 
     use super::*;
 
@@ -210,6 +230,7 @@ mod tests {
         check(Effect::NoHeaders, "ttt.");
         check(error(0), "!");
         check(error(2), "tt!");
+        check(Effect::UnloadMidStream { after_tokens: 1 }, "t!");
         check(Effect::EndWithoutMark { after_tokens: None }, "ttt");
         check(Effect::EndWithoutMark { after_tokens: Some(1) }, "t");
         check(Effect::Stall { after_tokens: 0 }, "?");

@@ -4,6 +4,7 @@
 //! good body and sends what becomes of it.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -12,15 +13,16 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::poll_fn;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use futures_util::{FutureExt, future::poll_fn};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
+use longshore_core::{Protocol, dialect::DIALECTS};
 use longshore_server::ReplyBody;
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     Cut, Effect, RetryAfter,
-    answer::{code_of_status, status_of_code},
+    answer::{code_of_status, refusal, status_of_code},
     pieces::{Form, Noise},
 };
 use crate::{engine::clock::Clock, observe::Record, wire::ConnectionHandle};
@@ -148,6 +150,8 @@ pub(crate) struct Place {
     /// Whether the caller wanted a stream.
     pub(crate) streams: bool,
     pub(crate) cut: Cut,
+    /// What ends a good stream.
+    pub(crate) end_mark: Bytes,
     pub(crate) record: Arc<Record>,
 }
 
@@ -188,7 +192,7 @@ pub(crate) async fn apply(
     let mut writer = Writer { form: Form::of(&head.headers), body: Some(body), sent: 0, frames: None };
     let whole_length = (!place.streams && !place.grpc).then(|| writer.known_length()).flatten();
     match effect {
-        Effect::InBandError { .. } if !place.grpc => head.status = StatusCode::OK,
+        Effect::InBandError { .. } | Effect::DoneAfterError { .. } if !place.grpc => head.status = StatusCode::OK,
         Effect::WrongContentLength { by } => {
             let bytes = writer.collect().await;
             return Ok(wrong_length(head, bytes, *by, place));
@@ -207,7 +211,11 @@ pub(crate) async fn apply(
             return Ok(Response::from_parts(head, body_of(bomb, place.record)));
         }
         // A reply of one piece that breaks says how long it would have been.
-        Effect::Stall { .. } | Effect::TruncateBody { .. } | Effect::ResetMidStream { .. } => {
+        Effect::Stall { .. }
+        | Effect::TruncateBody { .. }
+        | Effect::TruncateAtByte { .. }
+        | Effect::ResetMidStream { .. }
+        | Effect::ResetAtByte { .. } => {
             if let Some(length) = whole_length {
                 head.headers.insert(header::CONTENT_LENGTH, length.into());
             }
@@ -242,12 +250,18 @@ fn refused(effect: &Effect, mut response: Response<ReplyBody>, place: Place) -> 
             Effect::Status { status, .. } => code_of_status(*status),
             _ => 2,
         };
-        if response.headers().contains_key("grpc-status") {
-            response.headers_mut().insert("grpc-status", code.into());
-            // It would say another kind than the code does.
-            response.headers_mut().remove("longshore-error");
+        // A stream of calls has begun its reply well; here it is refused like a single call.
+        let mut response = match response.headers().contains_key("grpc-status") {
+            true => good(response, place),
+            false => refused_stream(effect, place),
+        };
+        response.headers_mut().insert("grpc-status", code.into());
+        // It would say another kind than the code does.
+        response.headers_mut().remove("longshore-error");
+        if let Effect::Status { headers, .. } = effect {
+            put_headers(headers, response.headers_mut());
         }
-        return good(response, place);
+        return response;
     }
     if let Effect::Grpc { code, .. } = effect
         && let Ok(status) = StatusCode::from_u16(status_of_code(*code))
@@ -255,25 +269,44 @@ fn refused(effect: &Effect, mut response: Response<ReplyBody>, place: Place) -> 
         *response.status_mut() = status;
     }
     let Effect::Status { body, headers, retry_after, .. } = effect else { return good(response, place) };
-    let mut put = |name: &str, value: &str| {
-        if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), HeaderValue::from_str(value)) {
-            response.headers_mut().insert(name, value);
-        }
-    };
-    match retry_after {
+    let wait = match retry_after {
         Some(RetryAfter::Date(seconds)) => {
-            put("retry-after", &httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(*seconds)));
+            Some(httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(*seconds)))
         }
-        Some(RetryAfter::Text(text)) => put("retry-after", text),
-        Some(RetryAfter::Seconds(_)) | None => {}
+        Some(RetryAfter::Text(text)) => Some(text.clone()),
+        Some(RetryAfter::Seconds(_)) | None => None,
+    };
+    if let Some(wait) = wait {
+        put_headers(&[("retry-after".to_owned(), wait)].into(), response.headers_mut());
     }
-    headers.iter().for_each(|(name, value)| put(name, value));
+    put_headers(headers, response.headers_mut());
     match body {
         Some(body) => {
             let body = Bytes::copy_from_slice(body.as_bytes());
             response.map(|_| body_of(body, place.record))
         }
         None => good(response, place),
+    }
+}
+
+/// A reply that is a refusal in the words of gRPC and nothing else.
+fn refused_stream(effect: &Effect, place: Place) -> Response<SimBody> {
+    let mut response =
+        Response::new(SimBody { content: Content::Whole(None), record: Some(place.record), ended: false });
+    let grpc = DIALECTS.iter().find(|dialect| dialect.protocol() == Protocol::Grpc);
+    if let (Some(dialect), Some(error)) = (grpc, refusal(effect)) {
+        let (anything, ()) = http::Request::new(()).into_parts();
+        *response.headers_mut() = dialect.refuse(&anything, &error).into_parts().0.headers;
+    }
+    response
+}
+
+/// Those that are headers; a rule with others was refused.
+fn put_headers(wanted: &BTreeMap<String, String>, headers: &mut HeaderMap) {
+    for (name, value) in wanted {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
     }
 }
 
@@ -376,7 +409,10 @@ impl Writer {
             Effect::Stall { .. }
             | Effect::TruncateBody { .. }
             | Effect::ResetMidStream { .. }
-            | Effect::RstStream { .. } => self.break_off(effect, place, written).await,
+            | Effect::RstStream { .. }
+            | Effect::TruncateAtByte { .. }
+            | Effect::ResetAtByte { .. } => self.break_off(effect, place, written).await,
+            Effect::DoneAfterError { .. } if place.streams => self.marked(place.end_mark.clone()).await,
             Effect::Drip { bytes, every } => self.drip(*bytes, *every, &place.clock).await,
             Effect::SplitAtEveryByte => self.drip(1, Duration::ZERO, &place.clock).await,
             Effect::HugeLine { bytes } => self.huge_line(*bytes).await,
@@ -408,6 +444,43 @@ impl Writer {
         Ok(())
     }
 
+    /// All of it, and this before what stands after it.
+    async fn marked(&mut self, mark: Bytes) -> Result<(), Gone> {
+        let mut trailers = None;
+        while let Some(frame) = self.next().await {
+            if frame.is_data() {
+                self.put(Ok(frame)).await?;
+            } else {
+                trailers = Some(frame);
+            }
+        }
+        self.send(mark).await?;
+        match trailers {
+            Some(trailers) => self.put(Ok(trailers)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The first bytes; false if there are no more than that.
+    async fn first_bytes(&mut self, count: u64) -> Result<bool, Gone> {
+        while let Some(frame) = self.next().await {
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => {
+                    self.put(Ok(trailers)).await?;
+                    continue;
+                }
+            };
+            let left = usize::try_from(count - self.sent).unwrap_or(usize::MAX);
+            if data.len() > left {
+                self.send(data.slice(..left)).await?;
+                return Ok(true);
+            }
+            self.send(data).await?;
+        }
+        Ok(false)
+    }
+
     async fn half(&mut self) -> Result<(), Gone> {
         let mut all = self.collect().await;
         self.send(all.split_to(all.len() / 2)).await
@@ -415,7 +488,11 @@ impl Writer {
 
     /// Everything up to the break, which happens once that has left for the client.
     async fn break_off(&mut self, effect: &Effect, place: &Place, written: u64) -> Result<(), Gone> {
-        if place.streams {
+        if let Some(byte) = effect.cut_at_byte() {
+            if !self.first_bytes(byte).await? {
+                return Ok(());
+            }
+        } else if place.streams {
             let cut = place.cut.clone();
             loop {
                 tokio::select! {
@@ -429,13 +506,19 @@ impl Writer {
                     () = cut.reached() => break,
                 }
             }
+            // What came while the cut was reached stands before it.
+            while let Some(Some(frame)) = self.next().now_or_never() {
+                if frame.is_data() {
+                    self.put_counted(frame).await?;
+                }
+            }
         } else {
             self.half().await?;
         }
         place.connection.flushed(written + self.sent).await;
         match effect {
             Effect::Stall { .. } => std::future::pending().await,
-            Effect::ResetMidStream { .. } => place.connection.reset(),
+            Effect::ResetMidStream { .. } | Effect::ResetAtByte { .. } => place.connection.reset(),
             Effect::RstStream { code, .. } => return self.put(Err(Broken::with_code(*code))).await,
             _ if place.http2 => return self.put(Err(Broken::with_code(2))).await,
             _ => place.connection.close(),

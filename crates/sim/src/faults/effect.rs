@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use longshore_core::capability::OpKind;
 use serde::{Deserialize, Serialize};
 
 use crate::config::human;
@@ -21,7 +22,7 @@ pub enum Effect {
         /// The body, in place of the dialect's own (REST).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<String>,
-        /// More headers (REST).
+        /// More headers; over gRPC, metadata beside the status.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, String>,
         /// How long to stay away; over gRPC, as push-back in milliseconds.
@@ -47,6 +48,34 @@ pub enum Effect {
         /// The message.
         #[serde(default = "in_band_message")]
         message: String,
+    },
+    /// An in-band error, and then the end mark, as if all had gone well. A reply of one piece has no end mark: there it
+    /// is an [`Effect::InBandError`].
+    DoneAfterError {
+        /// Tokens before it.
+        #[serde(default)]
+        after_tokens: u32,
+        /// The message.
+        #[serde(default = "in_band_message")]
+        message: String,
+    },
+    /// A load fails half-way; the model is then `failed`. A model that is ready stays so, as with Triton.
+    LoadFails {
+        /// Why.
+        #[serde(default = "load_reason")]
+        reason: String,
+    },
+    /// A load is refused for want of memory; the model is then `failed`. A model that is ready stays so.
+    LoadOutOfMemory {
+        /// Bytes that it would have taken.
+        #[serde(with = "human::bytes")]
+        needed: u64,
+    },
+    /// The model is unloaded while it answers: the reply breaks off with an error that says so.
+    UnloadMidStream {
+        /// Tokens before it.
+        #[serde(default)]
+        after_tokens: u32,
     },
     /// The request is read and nothing comes back, ever.
     NoHeaders,
@@ -109,6 +138,11 @@ pub enum Effect {
         #[serde(default)]
         after_tokens: u32,
     },
+    /// As [`Effect::TruncateBody`], at a byte in place of a token. A body that is shorter is not broken.
+    TruncateAtByte {
+        /// Bytes of the body before it.
+        byte: u64,
+    },
     /// `Content-Length` is wrong by so many bytes; the body is complete, then the connection is closed.
     WrongContentLength {
         /// Positive: more is announced than comes.
@@ -136,6 +170,11 @@ pub enum Effect {
         /// Tokens before it.
         #[serde(default)]
         after_tokens: u32,
+    },
+    /// As [`Effect::ResetMidStream`], at a byte in place of a token. A body that is shorter is not broken.
+    ResetAtByte {
+        /// Bytes of the body before it.
+        byte: u64,
     },
     /// HTTP/2: the stream is reset with this code. HTTP/1.1: the connection is closed.
     RstStream {
@@ -188,6 +227,10 @@ fn in_band_message() -> String {
     "the model failed".into()
 }
 
+fn load_reason() -> String {
+    "the weights are damaged".into()
+}
+
 fn refused_stream() -> u32 {
     7
 }
@@ -199,6 +242,10 @@ impl Effect {
             Self::Status { .. } => "status",
             Self::Grpc { .. } => "grpc",
             Self::InBandError { .. } => "in_band_error",
+            Self::DoneAfterError { .. } => "done_after_error",
+            Self::LoadFails { .. } => "load_fails",
+            Self::LoadOutOfMemory { .. } => "load_out_of_memory",
+            Self::UnloadMidStream { .. } => "unload_mid_stream",
             Self::NoHeaders => "no_headers",
             Self::SlowHeaders { .. } => "slow_headers",
             Self::Stall { .. } => "stall",
@@ -209,12 +256,14 @@ impl Effect {
             Self::SseNoise { .. } => "sse_noise",
             Self::EndWithoutMark { .. } => "end_without_mark",
             Self::TruncateBody { .. } => "truncate_body",
+            Self::TruncateAtByte { .. } => "truncate_at_byte",
             Self::WrongContentLength { .. } => "wrong_content_length",
             Self::HtmlAt200 => "html_at_200",
             Self::HugeLine { .. } => "huge_line",
             Self::GzipBomb { .. } => "gzip_bomb",
             Self::ResetBeforeFirstByte => "reset_before_first_byte",
             Self::ResetMidStream { .. } => "reset_mid_stream",
+            Self::ResetAtByte { .. } => "reset_at_byte",
             Self::RstStream { .. } => "rst_stream",
             Self::Goaway => "goaway",
             Self::MissingGrpcStatus => "missing_grpc_status",
@@ -248,7 +297,32 @@ impl Effect {
     /// Whether a reply that streams ends before it is complete, after some of its text.
     pub(crate) fn breaks_off(&self) -> bool {
         self.cut_after().is_some()
-            || matches!(self, Self::EndWithoutMark { after_tokens: Some(_) } | Self::InBandError { .. })
+            || self.breaks_with_error()
+            || matches!(self, Self::EndWithoutMark { after_tokens: Some(_) })
+    }
+
+    /// Whether it can happen to requests for this operation, named as in the log.
+    pub(super) fn reaches(&self, op: &str) -> bool {
+        match self {
+            Self::LoadFails { .. } | Self::LoadOutOfMemory { .. } => op == OpKind::Load.name(),
+            Self::UnloadMidStream { .. } => {
+                [OpKind::Chat, OpKind::Complete, OpKind::Infer].iter().any(|kind| kind.name() == op)
+            }
+            _ => !self.is_of_connection(),
+        }
+    }
+
+    /// Whether an error takes the place of a reply that does not stream.
+    pub(crate) fn breaks_with_error(&self) -> bool {
+        matches!(self, Self::InBandError { .. } | Self::DoneAfterError { .. } | Self::UnloadMidStream { .. })
+    }
+
+    /// Where a reply is cut, in bytes of its body.
+    pub(super) fn cut_at_byte(&self) -> Option<u64> {
+        match self {
+            Self::TruncateAtByte { byte } | Self::ResetAtByte { byte } => Some(*byte),
+            _ => None,
+        }
     }
 
     /// Where a reply that streams is cut, in tokens.

@@ -12,6 +12,6 @@ mod timeline;
 pub use effect::{Effect, RetryAfter};
 pub use rule::{Rule, RuleError, When};
 
-pub(crate) use answer::{Cut, of_events, refusal};
+pub(crate) use answer::{Cut, end_mark, of_events, refusal};
 pub(crate) use body::{Broken, Place, SimBody, apply};
 pub(crate) use timeline::{Fault, Timeline};

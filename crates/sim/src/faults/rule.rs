@@ -11,6 +11,9 @@ use crate::config::human;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
+    /// For people: what the rule is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Which requests; without any condition, all that a fault can reach.
     #[serde(default)]
     pub when: When,
@@ -19,6 +22,10 @@ pub struct Rule {
     /// Multiplies the probability. 0 is exactly no effect, on anything: the rule is as if it were not there.
     #[serde(default = "one")]
     pub toxicity: f64,
+    /// At most so many requests of each operation and model, and at most so many connections. They are counted by index,
+    /// whatever their route, protocol and time, so that neither concurrency nor another rule changes which they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// How often it must have been applied when the simulator is dropped; checked by a panic there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<u64>,
@@ -31,13 +38,20 @@ fn one() -> f64 {
 impl Rule {
     /// This, to all requests.
     pub fn new(what: Effect) -> Self {
-        Self { when: When::default(), what, toxicity: 1.0, expect: None }
+        Self { name: None, when: When::default(), what, toxicity: 1.0, limit: None, expect: None }
     }
 
     /// Under this condition.
     #[must_use]
     pub fn when(mut self, when: When) -> Self {
         self.when = when;
+        self
+    }
+
+    /// At most so many; see [`Rule::limit`](Self#structfield.limit).
+    #[must_use]
+    pub fn limit(mut self, times: u64) -> Self {
+        self.limit = Some(times);
         self
     }
 
@@ -67,9 +81,10 @@ impl Rule {
             return wrong("`every` counts from 1");
         }
         let when = &self.when;
-        if self.what.is_of_connection() && (when.op.is_some() || when.model.is_some() || when.protocol.is_some()) {
+        let of_request = when.op.is_some() || when.model.is_some() || when.route.is_some() || when.protocol.is_some();
+        if self.what.is_of_connection() && of_request {
             return wrong(
-                "a fault of the connection happens before there is a request: it cannot depend on `op`, `model` or `protocol`",
+                "a fault of the connection happens before there is a request: it cannot depend on `op`, `model`, `route` or `protocol`",
             );
         }
         self.what.check().map_err(RuleError)
@@ -104,6 +119,9 @@ pub struct When {
     /// The model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Arc<str>>,
+    /// The path of HTTP; `*` stands for any one segment: `/v2/models/*/infer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     /// `rest` or `grpc`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
@@ -113,6 +131,22 @@ pub struct When {
     /// Not from this time after the server's start on.
     #[serde(with = "human::optional_duration", skip_serializing_if = "Option::is_none")]
     pub before: Option<Duration>,
+}
+
+impl When {
+    /// Whether `path` is the route, if one is wanted.
+    pub(super) fn is_route(&self, path: &str) -> bool {
+        self.route.as_deref().is_none_or(|route| {
+            let (mut wanted, mut segments) = (route.split('/'), path.split('/'));
+            loop {
+                match (wanted.next(), segments.next()) {
+                    (None, None) => return true,
+                    (Some(wanted), Some(segment)) if wanted == "*" || wanted == segment => {}
+                    _ => return false,
+                }
+            }
+        })
+    }
 }
 
 /// A rule that makes no sense.
@@ -144,11 +178,30 @@ mod tests {
             "{ when: { after: 10s, before: 20s, probability: 0.5 }, what: { effect: stall, after_tokens: 3 }, expect: 1 }",
             "{ what: { effect: drip, bytes: 3, every: 10ms }, toxicity: 0.1 }",
             "{ when: { first: 2 }, what: { effect: refuse, lasting: 1s } }",
+            "{ name: torn, what: { effect: load_fails, reason: torn }, limit: 2 }",
+            "{ when: { route: /v2/models/*/load }, what: { effect: load_out_of_memory, needed: 8GB } }",
         ] {
             let rule = read(yaml).unwrap();
             let written = serde_json::to_value(&rule).unwrap();
             assert_eq!(serde_json::from_value::<Rule>(written).unwrap(), rule, "{yaml}");
         }
+    }
+
+    #[test]
+    fn routes_are_matched_by_segment() {
+        let check = |route: &str, path: &str, expected: bool| {
+            assert_eq!(
+                When { route: Some(route.into()), ..When::default() }.is_route(path),
+                expected,
+                "{route} {path}"
+            );
+        };
+        check("/v1/chat/completions", "/v1/chat/completions", true);
+        check("/v1/chat", "/v1/chat/completions", false);
+        check("/v1/chat/completions", "/v1/chat", false);
+        check("/v2/models/*/infer", "/v2/models/a/infer", true);
+        check("/v2/models/*/infer", "/v2/models/a/b/infer", false);
+        assert!(When::default().is_route("/x"));
     }
 
     #[test]
@@ -161,6 +214,7 @@ mod tests {
         check("{ what: { effect: status, status: 99 } }", "99");
         check("{ when: { every: 0 }, what: { effect: no_headers } }", "every");
         check("{ when: { op: chat }, what: { effect: slow_accept, delay: 1s } }", "before there is a request");
+        check("{ when: { route: / }, what: { effect: tls_expired } }", "route");
         check("{ when: { evry: 1 }, what: { effect: no_headers } }", "evry");
         check("{ what: { effect: stal } }", "stal");
         check("{ what: { effect: drip, byts: 1 } }", "byts");

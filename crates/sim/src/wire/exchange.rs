@@ -11,8 +11,9 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
 use longshore_core::{Backend, Call, Error, ErrorKind, Event, EventKind, Events, Op, Reply, call::Message};
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 use super::{ConnectionHandle, Shared};
 use crate::{
     control,
-    faults::{self, Broken, Cut, Effect, Fault, Place, SimBody},
+    faults::{self, Broken, Cut, Effect, Place, SimBody},
     observe::{Arrival, Key, Record},
 };
 
@@ -42,7 +43,8 @@ pub(super) async fn handle(
     }
     let grpc = is_grpc(request.headers());
     let protocol = if grpc { "grpc" } else { "rest" };
-    let route = format!("{} {}", request.method(), request.uri().path());
+    let path = request.uri().path().to_owned();
+    let route = format!("{} {path}", request.method());
     let record = Arc::new(Record::new(shared.engine.observer().clone(), route, protocol));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     record.note(|draft| {
@@ -51,7 +53,7 @@ pub(super) async fn handle(
     });
     let mut waiting = Waiting(Some(record.clone()));
     let http2 = request.version() == Version::HTTP_2;
-    let exchange = Arc::new(Exchange::new(shared.clone(), record.clone(), protocol));
+    let exchange = Arc::new(Exchange::new(shared.clone(), record.clone(), path, protocol));
     let backend: Arc<dyn Backend> = exchange.clone();
     let response = shared.service.respond(request, &backend).await;
     if grpc && shared.timeline.has_rules() {
@@ -60,11 +62,11 @@ pub(super) async fn handle(
     }
     let response = match exchange.decision() {
         None => Ok(response.map(|body| SimBody::good(body, record.clone()))),
-        Some((fault, streams)) => {
+        Some(Decision { effect, streams, end_mark }) => {
             let clock = shared.engine.clock().clone();
             let cut = exchange.cut.clone();
-            let place = Place { clock, connection, http2, grpc, streams, cut, record: record.clone() };
-            faults::apply(&fault.effect, response, place).await
+            let place = Place { clock, connection, http2, grpc, streams, cut, end_mark, record: record.clone() };
+            faults::apply(&effect, response, place).await
         }
     };
     waiting.0 = None;
@@ -78,6 +80,15 @@ pub(super) async fn handle(
 
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What was decided for a request.
+struct Decision {
+    effect: Effect,
+    /// Whether its reply streams.
+    streams: bool,
+    /// What would end the stream, where a fault wants it.
+    end_mark: Bytes,
 }
 
 /// A request whose reply has not begun. Dropped while it waits, the client has gone.
@@ -95,29 +106,31 @@ impl Drop for Waiting {
 struct Exchange {
     shared: Arc<Shared>,
     record: Arc<Record>,
+    path: String,
     protocol: &'static str,
     called: AtomicBool,
     called_notify: Notify,
-    /// The fault of the first call, and whether its reply streams.
-    fault: Mutex<Option<(Fault, bool)>>,
+    /// The fault of the first call.
+    decision: Mutex<Option<Decision>>,
     cut: Cut,
 }
 
 impl Exchange {
-    fn new(shared: Arc<Shared>, record: Arc<Record>, protocol: &'static str) -> Self {
+    fn new(shared: Arc<Shared>, record: Arc<Record>, path: String, protocol: &'static str) -> Self {
         Self {
             shared,
             record,
+            path,
             protocol,
             called: AtomicBool::new(false),
             called_notify: Notify::new(),
-            fault: Mutex::default(),
+            decision: Mutex::default(),
             cut: Cut::default(),
         }
     }
 
-    fn decision(&self) -> Option<(Fault, bool)> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn decision(&self) -> Option<Decision> {
+        self.decision.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Resolves at the first call, or after a moment in which there was none.
@@ -135,7 +148,7 @@ impl Exchange {
     async fn answer(&self, call: Call) -> Result<Reply, Error> {
         let Shared { engine, timeline, .. } = &*self.shared;
         let key = engine.key(&call);
-        let fault = timeline.of_request(&key, self.protocol, engine.clock().now());
+        let fault = timeline.of_request(&key, &self.path, self.protocol, engine.clock().now());
         let first = !self.called.load(Ordering::Acquire);
         let record = if first {
             self.record.clone()
@@ -155,8 +168,12 @@ impl Exchange {
         self.shared.engine.observer().verdict.arrived(&arrival(&call, &key, &record));
         let effect = fault.as_ref().map(|fault| fault.effect.clone());
         if first {
-            let streams = call.op.streams();
-            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault.map(|fault| (fault, streams));
+            let decision = effect.clone().map(|effect| {
+                let with_mark = matches!(effect, Effect::DoneAfterError { .. });
+                let end_mark = if with_mark { faults::end_mark(&call) } else { Bytes::new() };
+                Decision { effect, streams: call.op.streams(), end_mark }
+            });
+            *self.decision.lock().unwrap_or_else(PoisonError::into_inner) = decision;
             self.called.store(true, Ordering::Release);
             self.called_notify.notify_one();
         }
@@ -171,12 +188,19 @@ impl Exchange {
             });
             return Err(error);
         }
-        let unary_error = matches!(effect, Effect::InBandError { .. });
+        if let Effect::LoadFails { .. } | Effect::LoadOutOfMemory { .. } = effect {
+            let load = engine.failing_load(call.model_name(), &effect);
+            return load.inspect_err(|error| record.note(|draft| draft.error = Some(error.kind().as_str())));
+        }
         let reply = engine.answer(&call, key, record.clone()).await?;
-        if !call.op.streams() && !unary_error {
+        if !call.op.streams() && !effect.breaks_with_error() {
             return Ok(reply);
         }
         let mut events = faults::of_events(&effect, reply.events, &self.cut);
+        if let Effect::UnloadMidStream { .. } = effect {
+            let (engine, model) = (engine.clone(), call.model_name().to_owned());
+            events = events.inspect_err(move |_| engine.begin_unload(&model)).boxed();
+        }
         if effect.breaks_off() {
             events = keep_text(events, record);
         }
