@@ -32,32 +32,29 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// Decides who may come in.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub struct Guard {
     token: Option<AccessToken>,
     hosts: Vec<String>,
 }
 
-/// A refusal of the guard: the error, and the status where it is not the one the error's kind has.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Refused {
-    pub(crate) error: Error,
-    pub(crate) status: u16,
-}
-
-impl Refused {
-    fn new(status: u16, kind: ErrorKind, message: String) -> Self {
-        Self { error: Error::new(kind, message).status(status).sent(Sent::No), status }
-    }
+/// A refusal that names its status.
+fn refused(status: u16, kind: ErrorKind, message: String) -> Error {
+    Error::new(kind, message).status(status).sent(Sent::No)
 }
 
 impl Guard {
-    pub(crate) fn new(token: Option<AccessToken>, hosts: Vec<String>) -> Self {
+    /// Wants this token, if any, and answers to `localhost`, addresses and these names.
+    pub fn new(token: Option<AccessToken>, hosts: Vec<String>) -> Self {
         Self { token, hosts }
     }
 
     /// Whether the request of this head may be looked at any further.
-    pub(crate) fn check(&self, head: &Parts) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// Why not, with the HTTP status that says so: 401, 403 or 415.
+    pub fn check(&self, head: &Parts) -> Result<(), Error> {
         let host = self.check_host(head)?;
         let mutation = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         if mutation {
@@ -67,9 +64,9 @@ impl Guard {
         self.check_token(head)
     }
 
-    fn check_host(&self, head: &Parts) -> Result<Option<Authority>, Refused> {
-        let refused = |host: &str| {
-            Refused::new(
+    fn check_host(&self, head: &Parts) -> Result<Option<Authority>, Error> {
+        let unknown = |host: &str| {
+            refused(
                 403,
                 ErrorKind::InvalidRequest,
                 format!("this server does not answer as host {host:?}; name it in gateway.hosts if it should"),
@@ -81,7 +78,7 @@ impl Guard {
                 .to_str()
                 .ok()
                 .and_then(|host| host.parse().ok())
-                .ok_or_else(|| refused(&String::from_utf8_lossy(host.as_bytes())))?,
+                .ok_or_else(|| unknown(&String::from_utf8_lossy(host.as_bytes())))?,
             // HTTP/1.0 has no Host, and no browser speaks it.
             (None, None) => return Ok(None),
         };
@@ -89,10 +86,10 @@ impl Guard {
         let known = host.eq_ignore_ascii_case("localhost")
             || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
-        if known { Ok(Some(authority)) } else { Err(refused(host)) }
+        if known { Ok(Some(authority)) } else { Err(unknown(host)) }
     }
 
-    fn check_token(&self, head: &Parts) -> Result<(), Refused> {
+    fn check_token(&self, head: &Parts) -> Result<(), Error> {
         let Some(token) = &self.token else { return Ok(()) };
         let bearer = head.headers.get(header::AUTHORIZATION).and_then(|value| {
             let (scheme, token) = value.as_bytes().split_at_checked(7)?;
@@ -101,8 +98,8 @@ impl Guard {
         let shown = bearer.or_else(|| head.headers.get("x-api-key").map(|value| value.as_bytes()));
         match shown {
             Some(shown) if token.matches(shown) => Ok(()),
-            Some(_) => Err(Refused::new(401, ErrorKind::Unauthenticated, "the token is wrong".into())),
-            None => Err(Refused::new(
+            Some(_) => Err(refused(401, ErrorKind::Unauthenticated, "the token is wrong".into())),
+            None => Err(refused(
                 401,
                 ErrorKind::Unauthenticated,
                 "this server wants a token: send it as `Authorization: Bearer TOKEN`".into(),
@@ -112,7 +109,7 @@ impl Guard {
 }
 
 /// A page may only change something here if it was served from here.
-fn check_origin(head: &Parts, host: Option<&Authority>) -> Result<(), Refused> {
+fn check_origin(head: &Parts, host: Option<&Authority>) -> Result<(), Error> {
     let Some(origin) = head.headers.get(header::ORIGIN) else { return Ok(()) };
     let same = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok()).is_some_and(|origin| {
         origin.authority().zip(host).is_some_and(|(origin, host)| origin.as_str().eq_ignore_ascii_case(host.as_str()))
@@ -121,18 +118,18 @@ fn check_origin(head: &Parts, host: Option<&Authority>) -> Result<(), Refused> {
         return Ok(());
     }
     let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
-    Err(Refused::new(403, ErrorKind::InvalidRequest, format!("requests from pages of {origin:?} are not taken")))
+    Err(refused(403, ErrorKind::InvalidRequest, format!("requests from pages of {origin:?} are not taken")))
 }
 
 /// The types that a page may send to another origin without asking first are not taken.
-fn check_content_type(head: &Parts) -> Result<(), Refused> {
+fn check_content_type(head: &Parts) -> Result<(), Error> {
     let Some(value) = head.headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     let simple = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
     if simple.iter().any(|simple| essence.eq_ignore_ascii_case(simple.as_bytes())) {
         let found = String::from_utf8_lossy(essence).into_owned();
         let message = format!("the content type {found:?} is not taken: send `Content-Type: application/json`");
-        return Err(Refused::new(415, ErrorKind::InvalidRequest, message));
+        return Err(refused(415, ErrorKind::InvalidRequest, message));
     }
     Ok(())
 }
@@ -144,7 +141,7 @@ mod tests {
     fn check(token: Option<&str>, request: http::request::Builder, expected: Option<u16>) {
         let guard = Guard::new(token.map(AccessToken::new), vec!["desk.example".into()]);
         let head = request.body(()).unwrap().into_parts().0;
-        let found = guard.check(&head).err().map(|refused| refused.status);
+        let found = guard.check(&head).err().and_then(|error| error.http_status());
         assert_eq!(found, expected, "{head:?}");
     }
 

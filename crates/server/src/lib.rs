@@ -20,7 +20,7 @@ mod tls;
 mod unary;
 
 pub use body::ReplyBody;
-pub use guard::AccessToken;
+pub use guard::{AccessToken, Guard};
 pub use listener::{Server, connection_builder};
 pub use options::{Limits, ServerOptions, TlsIdentity};
 pub use service::Service;

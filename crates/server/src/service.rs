@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     body::{Content, End, ReplyBody, Streamed},
     duplex,
-    guard::{Guard, Refused},
+    guard::Guard,
     ledger::{header_text, put_ledger},
     options::{Limits, ServerOptions},
     outcome::Outcome,
@@ -209,17 +209,11 @@ fn refuse(dialect: &dyn Dialect, head: &Parts, error: &Error, ledger: &[Attempt]
     response
 }
 
-fn refuse_guarded(dialect: Option<&dyn Dialect>, head: &Parts, refused: &Refused) -> Response<ReplyBody> {
-    tracing::warn!(
-        path = head.uri.path(),
-        status = refused.status,
-        reason = refused.error.message(),
-        "request refused"
-    );
-    let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::FORBIDDEN);
+fn refuse_guarded(dialect: Option<&dyn Dialect>, head: &Parts, error: &Error) -> Response<ReplyBody> {
+    tracing::warn!(path = head.uri.path(), status = error.http_status(), reason = error.message(), "request refused");
     match dialect.or_else(|| dialect_for_strangers(head)) {
-        Some(dialect) => refuse(dialect, head, &refused.error, &[]),
-        None => plain(status, refused.error.message()),
+        Some(dialect) => refuse(dialect, head, error, &[]),
+        None => plain(StatusCode::FORBIDDEN, error.message()),
     }
 }
 

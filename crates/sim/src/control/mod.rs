@@ -44,8 +44,8 @@ type Refusal = (StatusCode, String);
 /// Answers a request under [`ROOT`].
 pub(crate) async fn respond(shared: &Shared, request: Request<Incoming>) -> Response<SimBody> {
     let (head, body) = request.into_parts();
-    if let Err((status, message)) = guard::check(&head, &shared.token) {
-        return refuse((status, message.to_owned()));
+    if let Err(refusal) = guard::check(&head, &shared.token) {
+        return refuse(refusal);
     }
     let place = head.uri.path().strip_prefix(ROOT).unwrap_or_default();
     let query = head.uri.query().unwrap_or_default();
