@@ -7,7 +7,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
@@ -18,7 +21,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use longshore_core::{Protocol, dialect::DIALECTS};
 use longshore_server::ReplyBody;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::AbortHandle,
+};
 
 use super::{
     Cut, Effect, RetryAfter,
@@ -79,7 +85,8 @@ impl std::error::Error for Broken {
 impl SimBody {
     /// A body that is no model's answer and is in no log.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { content: Content::Whole(Some(bytes)), record: None, ended: false }
+        // An empty body ends with the head.
+        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), record: None, ended: false }
     }
 
     /// The same, written by a task, which is stopped when nobody reads.
@@ -189,7 +196,13 @@ pub(crate) async fn apply(
         _ => {}
     }
     let (mut head, body) = response.into_parts();
-    let mut writer = Writer { form: Form::of(&head.headers), body: Some(body), sent: 0, frames: None };
+    let mut writer = Writer {
+        form: Form::of(&head.headers),
+        body: Some(body),
+        sent: 0,
+        unwritten: Unwritten::default(),
+        frames: None,
+    };
     let whole_length = (!place.streams && !place.grpc).then(|| writer.known_length()).flatten();
     match effect {
         Effect::InBandError { .. } | Effect::DoneAfterError { .. } if !place.grpc => head.status = StatusCode::OK,
@@ -358,11 +371,57 @@ struct Writer {
     form: Form,
     body: Option<ReplyBody>,
     sent: u64,
+    unwritten: Unwritten,
     frames: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
 }
 
+/// Clients of HTTP/2 guard themselves against floods of small frames, and close the connection when about a hundred wait
+/// to be read (ENHANCE_YOUR_CALM). So many of them,
+const CALM: usize = 16;
+/// and then this pause, leave a client the time to read them.
+const CALM_FOR: Duration = Duration::from_millis(5);
+
 /// Nobody reads any more.
 struct Gone;
+
+/// Counts data that HTTP has been given and has not written yet: it lets go of what it has written. Lengths on the
+/// connection would not tell, for heads, frames and other streams are written there too.
+#[derive(Clone, Default)]
+struct Unwritten(Arc<(AtomicUsize, Notify)>);
+
+impl Unwritten {
+    /// The same data, counted until it is let go of.
+    fn track(&self, data: Bytes) -> Bytes {
+        self.0.0.fetch_add(1, Ordering::AcqRel);
+        Bytes::from_owner(Tracked { data, unwritten: self.clone() })
+    }
+
+    /// Resolves when all data was let go of.
+    async fn none(&self) {
+        while self.0.0.load(Ordering::Acquire) > 0 {
+            self.0.1.notified().await;
+        }
+    }
+}
+
+struct Tracked {
+    data: Bytes,
+    unwritten: Unwritten,
+}
+
+impl AsRef<[u8]> for Tracked {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        let (count, changed) = &*self.unwritten.0;
+        count.fetch_sub(1, Ordering::AcqRel);
+        changed.notify_one();
+    }
+}
 
 impl Writer {
     fn known_length(&self) -> Option<u64> {
@@ -394,7 +453,16 @@ impl Writer {
             return Ok(());
         }
         self.sent += data.len() as u64;
+        let data = self.unwritten.track(data);
         self.put(Ok(Frame::data(data))).await
+    }
+
+    /// Data goes on, trailers do not.
+    async fn send_data(&mut self, frame: Frame<Bytes>) -> Result<(), Gone> {
+        match frame.into_data() {
+            Ok(data) => self.send(data).await,
+            Err(_trailers) => Ok(()),
+        }
     }
 
     async fn put(&mut self, frame: Result<Frame<Bytes>, Broken>) -> Result<(), Gone> {
@@ -404,17 +472,16 @@ impl Writer {
 
     /// The body ends here, as a complete one does, when this returns.
     async fn run(mut self, effect: &Effect, place: &Place) {
-        let written = place.connection.written();
         let _gone = match effect {
             Effect::Stall { .. }
             | Effect::TruncateBody { .. }
             | Effect::ResetMidStream { .. }
             | Effect::RstStream { .. }
             | Effect::TruncateAtByte { .. }
-            | Effect::ResetAtByte { .. } => self.break_off(effect, place, written).await,
+            | Effect::ResetAtByte { .. } => self.break_off(effect, place).await,
             Effect::DoneAfterError { .. } if place.streams => self.marked(place.end_mark.clone()).await,
             Effect::Drip { bytes, every } => self.drip(*bytes, *every, &place.clock).await,
-            Effect::SplitAtEveryByte => self.drip(1, Duration::ZERO, &place.clock).await,
+            Effect::SplitAtEveryByte => self.split(place.http2).await,
             Effect::HugeLine { bytes } => self.huge_line(*bytes).await,
             Effect::EndWithoutMark { .. } if !place.streams && !place.grpc => self.half().await,
             Effect::MissingGrpcStatus => self.data_only().await,
@@ -437,9 +504,7 @@ impl Writer {
 
     async fn data_only(&mut self) -> Result<(), Gone> {
         while let Some(frame) = self.next().await {
-            if let Ok(data) = frame.into_data() {
-                self.send(data).await?;
-            }
+            self.send_data(frame).await?;
         }
         Ok(())
     }
@@ -487,7 +552,7 @@ impl Writer {
     }
 
     /// Everything up to the break, which happens once that has left for the client.
-    async fn break_off(&mut self, effect: &Effect, place: &Place, written: u64) -> Result<(), Gone> {
+    async fn break_off(&mut self, effect: &Effect, place: &Place) -> Result<(), Gone> {
         if let Some(byte) = effect.cut_at_byte() {
             if !self.first_bytes(byte).await? {
                 return Ok(());
@@ -498,8 +563,7 @@ impl Writer {
                 tokio::select! {
                     biased;
                     frame = self.next() => match frame {
-                        Some(frame) if frame.is_data() => self.put_counted(frame).await?,
-                        Some(_) => {}
+                        Some(frame) => self.send_data(frame).await?,
                         // The cut lies behind the end.
                         None => break,
                     },
@@ -508,14 +572,13 @@ impl Writer {
             }
             // What came while the cut was reached stands before it.
             while let Some(Some(frame)) = self.next().now_or_never() {
-                if frame.is_data() {
-                    self.put_counted(frame).await?;
-                }
+                self.send_data(frame).await?;
             }
         } else {
             self.half().await?;
         }
-        place.connection.flushed(written + self.sent).await;
+        self.unwritten.none().await;
+        place.connection.flushed(place.connection.written()).await;
         match effect {
             Effect::Stall { .. } => std::future::pending().await,
             Effect::ResetMidStream { .. } | Effect::ResetAtByte { .. } => place.connection.reset(),
@@ -524,11 +587,6 @@ impl Writer {
             _ => place.connection.close(),
         }
         std::future::pending().await
-    }
-
-    async fn put_counted(&mut self, frame: Frame<Bytes>) -> Result<(), Gone> {
-        self.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
-        self.put(Ok(frame)).await
     }
 
     async fn drip(&mut self, bytes: usize, every: Duration, clock: &Clock) -> Result<(), Gone> {
@@ -540,12 +598,28 @@ impl Writer {
             };
             while !data.is_empty() {
                 self.send(data.split_to(bytes.min(data.len()))).await?;
-                if every.is_zero() {
-                    // Let it go out by itself.
-                    tokio::task::yield_now().await;
+                at = clock.now().max(at + every);
+                clock.until(at).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each byte by itself.
+    async fn split(&mut self, http2: bool) -> Result<(), Gone> {
+        let mut count = 0_usize;
+        while let Some(frame) = self.next().await {
+            let mut data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => return self.put(Ok(trailers)).await,
+            };
+            while !data.is_empty() {
+                self.send(data.split_to(1)).await?;
+                count += 1;
+                if http2 && count.is_multiple_of(CALM) {
+                    tokio::time::sleep(CALM_FOR).await;
                 } else {
-                    at = clock.now().max(at + every);
-                    clock.until(at).await;
+                    tokio::task::yield_now().await;
                 }
             }
         }

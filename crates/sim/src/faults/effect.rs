@@ -109,7 +109,8 @@ pub enum Effect {
         /// Which, counted from 0.
         piece: usize,
     },
-    /// The same bytes, each in a chunk (or HTTP/2 frame) of its own.
+    /// The same bytes, each in a chunk (or HTTP/2 frame) of its own. Over HTTP/2 about 3 kB/s, lest clients take it for a
+    /// flood.
     SplitAtEveryByte,
     /// The same events, in an unusual but allowed form of SSE. Without effect on anything else.
     SseNoise {

@@ -20,7 +20,7 @@ fn steady(text: &str) -> String {
     text
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_split_at_every_byte_says_the_same() {
     let expected = raw::chat(good().await.address(), true).await;
     let simulator = with(Effect::SplitAtEveryByte).await;
@@ -33,10 +33,10 @@ async fn a_stream_split_at_every_byte_says_the_same() {
     let simulator = with(Effect::SplitAtEveryByte).await;
     let got = grpc::call(simulator.address(), grpc::STREAM, &infer()).await;
     assert!(got.frames.iter().all(|frame| *frame == 1), "{:?}", got.frames);
-    assert_eq!((got.messages().len() >= 16, got.status()), (true, Some(0)));
+    assert_eq!((got.messages().len() >= 16, got.status()), (true, Some(0)), "{got:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_piece_comes_twice() {
     let simulator = with(Effect::Duplicate { piece: 2 }).await;
     let got = raw::chat(simulator.address(), true).await;
@@ -51,7 +51,7 @@ async fn a_piece_comes_twice() {
     logged(&simulator, "duplicate").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_piece_is_nonsense() {
     let simulator = with(Effect::Garble { piece: 3 }).await;
     let got = raw::chat(simulator.address(), true).await;
@@ -84,7 +84,7 @@ fn split(mut body: &[u8]) -> Vec<&[u8]> {
     events
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_breaks_off() {
     let simulator = with(Effect::TruncateBody { after_tokens: 2 }).await;
     let got = raw::chat(simulator.address(), true).await;
@@ -103,7 +103,7 @@ async fn a_body_breaks_off() {
     logged(&simulator, "truncate_body").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_is_reset_mid_stream() {
     let simulator = with(Effect::ResetMidStream { after_tokens: 2 }).await;
     let got = raw::chat(simulator.address(), true).await;
@@ -124,7 +124,7 @@ async fn a_connection_is_reset_mid_stream() {
     logged(&simulator, "reset_mid_stream").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_streams_are_reset_before_and_after_the_head() {
     for (after_tokens, head) in [(None, false), (Some(2), true)] {
         let simulator = with(Effect::RstStream { code: 7, after_tokens }).await;
@@ -141,7 +141,7 @@ async fn http2_streams_are_reset_before_and_after_the_head() {
     logged(&simulator, "rst_stream").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trailers_may_be_missing() {
     for path in [grpc::INFER, grpc::STREAM] {
         let simulator = with(Effect::MissingGrpcStatus).await;
@@ -152,7 +152,7 @@ async fn trailers_may_be_missing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_may_be_taken_away_while_it_answers() {
     let simulator = with(Effect::UnloadMidStream { after_tokens: 2 }).await;
     let got = raw::chat(simulator.address(), true).await;
@@ -164,7 +164,7 @@ async fn a_model_may_be_taken_away_while_it_answers() {
     assert!(index.contains("UNAVAILABLE"), "{index}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_is_cut_at_a_byte() {
     let whole = raw::chat(good().await.address(), true).await.body();
     for (effect, name, end) in [
