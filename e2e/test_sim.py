@@ -10,6 +10,8 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -30,7 +32,7 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFr
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from harness import Longshore, wait_until
+from harness import ROOT, Longshore, wait_until
 
 TOKENS = 4
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "tell me"}]}
@@ -887,3 +889,16 @@ def test_a_wrong_configuration_is_named(longshore):
         file = longshore.config(text, "wrong.yaml")
         refused = longshore.run("sim", "--listen", "127.0.0.1:0", "--config", file)
         assert refused.code == 3 and word in refused.stderr, refused
+
+
+def test_the_python_on_the_page_works(tmp_path):
+    [program] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "simulator.md").read_text(), re.DOTALL)
+    longshore = Longshore(tmp_path)
+    environment = longshore.environment()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "longshore").symlink_to(longshore.binary)
+    environment["PATH"] = f"{tmp_path / 'bin'}:{environment['PATH']}"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    answer, outcome = done.stdout.splitlines()
+    assert len(answer.split()) > 5 and outcome == "ok"
