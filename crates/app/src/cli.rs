@@ -239,6 +239,9 @@ pub(crate) struct Sim {
     /// A chat model to have; may be given several times.
     #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) models: Vec<String>,
+    /// At the end, judge how the clients behaved; a bad verdict ends with code 1.
+    #[arg(long)]
+    pub(crate) verdict: bool,
     /// Serve TLS with a certificate of its own making, which is written to this file for clients to trust.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) tls: Option<PathBuf>,

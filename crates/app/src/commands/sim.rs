@@ -2,14 +2,14 @@
 
 use std::{fs, io, path::Path, pin::pin};
 
-use longshore_sim::{Effect, LogEntry, Model, Rule, SimConfig, Simulator, When};
+use longshore_sim::{Effect, LogEntry, Model, Rule, SimConfig, Simulator, Verdict, When};
 use serde_json::json;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::serve::stop_signal;
 use crate::{
     cli::{Global, Sim},
-    exit::Failure,
+    exit::{Exit, Failure},
     terminal::{Out, Style},
 };
 
@@ -29,31 +29,45 @@ pub(crate) async fn run(arguments: Sim, global: &Global, mut out: Out) -> Result
         fs::write(file, authority).map_err(|error| Failure::Other(format!("write {}: {error}", file.display())))?;
     }
 
-    let mut log = simulator.follow();
+    // Showing a request costs more than answering it, so it is done only for those who look.
+    let log = (out.manner.json || global.verbose > 0).then(|| simulator.follow());
     announce(&simulator, &models, &mut out)?;
     let mut stop = pin!(stop_signal());
-    let (mut requests, mut faults) = (0_u64, 0_u64);
+    tokio::select! {
+        () = &mut stop => {}
+        shown = show(log, &mut out) => shown?,
+    }
+    let requests = simulator.log().iter().map(|entry| entry.arrival + 1).max().unwrap_or(0);
+    let faults: u64 = simulator.rules().iter().map(|(_, applied)| applied).sum();
+    let verdict = simulator.verdict();
+    simulator.stop().await;
+    out.note(&format!("{requests} requests, {faults} faults"));
+    if arguments.verdict { judge(&verdict, &mut out) } else { Ok(()) }
+}
+
+/// Shows requests as they end; without a log, waits for ever.
+async fn show(log: Option<Receiver<LogEntry>>, out: &mut Out) -> Result<(), Failure> {
+    let Some(mut log) = log else { return std::future::pending().await };
     loop {
-        let entry = tokio::select! {
-            () = &mut stop => break,
-            entry = log.recv() => entry,
-        };
-        match entry {
-            Ok(entry) => {
-                requests += 1;
-                faults += u64::from(entry.fault.is_some());
-                tell(&entry, &mut out)?;
-            }
-            Err(RecvError::Lagged(missed)) => {
-                requests += missed;
-                out.note(&format!("{missed} requests went by too fast to be shown"));
-            }
-            Err(RecvError::Closed) => break,
+        match log.recv().await {
+            Ok(entry) => tell(&entry, out)?,
+            Err(RecvError::Lagged(missed)) => out.note(&format!("{missed} requests went by too fast to be shown")),
+            Err(RecvError::Closed) => return Ok(()),
         }
     }
-    simulator.stop().await;
-    out.note(&format!("{requests} requests, {faults} with a fault"));
-    Ok(())
+}
+
+/// What the client did wrong; a bad verdict is a failure of the command.
+fn judge(verdict: &Verdict, out: &mut Out) -> Result<(), Failure> {
+    if out.manner.json {
+        out.json_line(&json!({ "verdict": verdict }))?;
+    } else if verdict.good {
+        out.line("verdict: good")?;
+    } else {
+        out.styled(Style::Red, "verdict: bad")?;
+        verdict.findings.iter().try_for_each(|finding| out.line(format!("  {}", finding.message)))?;
+    }
+    if verdict.good { Ok(()) } else { Err(Failure::Partly(Exit::Other)) }
 }
 
 /// The file's words, and over them the command line's.
@@ -89,10 +103,19 @@ fn configuration(arguments: &Sim, file: Option<&Path>) -> Result<SimConfig, Fail
 fn announce(simulator: &Simulator, models: &[std::sync::Arc<str>], out: &mut Out) -> Result<(), Failure> {
     let url = simulator.url();
     if out.manner.json {
-        return out.json_line(&json!({ "listening": url, "models": models }));
+        return out.json_line(&json!({ "listening": url, "models": models, "token": simulator.token() }));
     }
     out.styled(Style::Bold, &format!("A simulated model server listens on {url}"))?;
-    out.line(format!("It has: {}\n\nTry, in another terminal:\n  curl {url}/v1/models\n", models.join(", ")))
+    out.line(format!(
+        "It has: {}
+
+Try, in another terminal:
+  curl {url}/v1/models
+  curl -H 'Authorization: Bearer {}' {url}/sim/state
+",
+        models.join(", "),
+        simulator.token()
+    ))
 }
 
 /// One request that is over: a line for people, an object for programs.
