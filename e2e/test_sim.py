@@ -50,7 +50,7 @@ class Sim:
         command = ["sim", "--listen", "127.0.0.1:0", "--json", "--config", file, *arguments]
         self.process = self.longshore.start(*command, name="longshore-sim")
         first = self.process.ready(lambda: self.lines()[:1], "its address")[0]
-        self.url, self.models = first["listening"], first["models"]
+        self.url, self.token = first["listening"], first.get("token", "")
         self.port = int(self.url.rsplit(":", 1)[1])
         self.authority = f"127.0.0.1:{self.port}"
 
@@ -902,3 +902,66 @@ def test_the_python_on_the_page_works(tmp_path):
     assert done.returncode == 0, done.stderr
     answer, outcome = done.stdout.splitlines()
     assert len(answer.split()) > 5 and outcome == "ok"
+
+
+def control(sim: Sim) -> httpx.Client:
+    return httpx.Client(base_url=f"{sim.url}/sim", timeout=10, headers={"authorization": f"Bearer {sim.token}"})
+
+
+def test_rules_are_changed_while_it_runs(sim):
+    running = sim()
+    with control(running) as api:
+        assert api.put("/rules", json=[{"what": {"effect": "status", "status": 503}}]).status_code == 200
+        assert exchange(running, chat(False)).status == 503
+        assert api.get("/rules").json()[0]["applied"] == 1
+        assert api.put("/rules", json=[{"what": {"effect": "nonsense"}}]).status_code == 400
+        assert api.delete("/rules", headers={"content-type": "application/json"}).json() == []
+        assert exchange(running, chat(False)).status == 200
+        running.log(2)
+        assert [entry["status"] for entry in api.get("/log").json()] == [503, 200]
+        assert len(api.get("/truth").json()) == 1
+        assert f"longshore_sim_tokens_total {TOKENS}\n" in api.get("/metrics").text
+        assert api.post("/reset", json={}).status_code == 200
+        assert api.get("/log").json() == []
+        assert api.get("/state").json()["models"][0]["id"] == "m"
+
+
+def test_strangers_do_not_control_it(sim):
+    running = sim()
+    with running.http() as stranger:
+        assert stranger.get("/sim/state").status_code == 401
+        assert stranger.put("/sim/rules", json=[]).status_code == 401
+    with control(running) as api:
+        assert api.get("/state", headers={"host": "evil.example"}).status_code == 403
+        assert api.put("/rules", json=[], headers={"origin": "https://evil.example"}).status_code == 403
+        assert api.put("/rules", content="[]").status_code == 415
+
+
+def test_virtual_time_is_advanced(sim):
+    running = sim(MODEL + "virtual_time: true\nlatency: { ttft: 1h }\n")
+    with control(running) as api, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(exchange, running, chat(False))
+        wait_until(lambda: api.get("/state").json()["requests_in_flight"] == 1, "the request")
+        assert not answer.done()
+        assert api.post("/clock", json={"advance": "2h"}).status_code == 200
+        assert answer.result(10).status == 200
+    assert running.log(1)[0]["elapsed_ms"] >= 3_600_000
+
+
+@pytest.mark.parametrize("patient, code", [(True, 0), (False, 1)], ids=["patient", "impatient"])
+def test_a_verdict_is_an_exit_code(sim, patient, code):
+    """The same client twice: it waits as it is told to, or does not."""
+    wait = 1 if patient else 60
+    rule = f"rules: [{{ when: {{ first: 1 }}, what: {{ effect: status, status: 429, retry_after: {{ seconds: {wait} }} }} }}]\n"
+    running = sim(MODEL + rule, "--verdict")
+    with running.openai().with_options(max_retries=1) as client:
+        if patient:  # `openai` waits for as long as `Retry-After` says, up to a minute
+            assert client.chat.completions.create(**CHAT).choices
+        else:
+            assert [exchange(running, chat(False)).status for _ in range(2)] == [429, 200]
+    running.log(2)
+    running.process.child.terminate()
+    assert running.process.wait() == code, running.process.describe()
+    verdict = running.lines()[-1]["verdict"]
+    assert verdict["good"] == patient
+    assert [finding["kind"] for finding in verdict["findings"]] == ([] if patient else ["retry_after_ignored"])
