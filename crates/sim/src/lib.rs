@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cassette;
 pub mod config;
 mod control;
 mod engine;

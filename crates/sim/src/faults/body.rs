@@ -387,17 +387,17 @@ struct Gone;
 /// Counts data that HTTP has been given and has not written yet: it lets go of what it has written. Lengths on the
 /// connection would not tell, for heads, frames and other streams are written there too.
 #[derive(Clone, Default)]
-struct Unwritten(Arc<(AtomicUsize, Notify)>);
+pub(crate) struct Unwritten(Arc<(AtomicUsize, Notify)>);
 
 impl Unwritten {
     /// The same data, counted until it is let go of.
-    fn track(&self, data: Bytes) -> Bytes {
+    pub(crate) fn track(&self, data: Bytes) -> Bytes {
         self.0.0.fetch_add(1, Ordering::AcqRel);
         Bytes::from_owner(Tracked { data, unwritten: self.clone() })
     }
 
     /// Resolves when all data was let go of.
-    async fn none(&self) {
+    pub(crate) async fn none(&self) {
         while self.0.0.load(Ordering::Acquire) > 0 {
             self.0.1.notified().await;
         }

@@ -13,5 +13,5 @@ pub use effect::{Effect, RetryAfter};
 pub use rule::{Rule, RuleError, When};
 
 pub(crate) use answer::{Cut, end_mark, of_events, refusal};
-pub(crate) use body::{Broken, Place, SimBody, apply};
+pub(crate) use body::{Broken, Place, SimBody, Unwritten, apply};
 pub(crate) use timeline::{Fault, Timeline};

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -19,7 +20,7 @@ use tokio::{
 use super::{ConnectionHandle, Identities, connection::Order, exchange, io::Socket, io::Tap};
 use crate::{
     engine::Engine,
-    faults::{Effect, Fault, Rule, RuleError, Timeline},
+    faults::{Broken, Effect, Fault, Rule, RuleError, SimBody, Timeline},
     observe::{CONNECT, Record, Verdict},
 };
 
@@ -114,11 +115,12 @@ impl Listening {
 }
 
 /// Resolves when the server is to stop; also when nobody is left who could say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accepted_or_rest(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+/// A connection, or a short rest after none could be had.
+pub(crate) async fn accepted_or_rest(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
     match accepted {
         Ok((stream, _)) => Some(stream),
         Err(error) => {
@@ -217,19 +219,33 @@ impl Drop for Closed {
     }
 }
 
-/// HTTP, until the connection ends or is told to.
+/// HTTP with models behind it.
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     shared: Arc<Shared>,
     stream: S,
     connection: ConnectionHandle,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    mut stop: watch::Receiver<bool>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    stop: watch::Receiver<bool>,
 ) {
     let builder = shared.builder.clone();
+    let respond = move |connection, request| exchange::handle(shared.clone(), connection, request);
+    converse(&builder, stream, (connection, orders), stop, respond).await;
+}
+
+/// HTTP, until the connection ends or is told to.
+pub(crate) async fn converse<S, F, R>(
+    builder: &auto::Builder<TokioExecutor>,
+    stream: S,
+    (connection, mut orders): (ConnectionHandle, mpsc::UnboundedReceiver<Order>),
+    mut stop: watch::Receiver<bool>,
+    respond: F,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(ConnectionHandle, Request<Incoming>) -> R,
+    R: Future<Output = Result<Response<SimBody>, Broken>> + Send + 'static,
+{
     let io = TokioIo::new(Tap::new(stream, connection.clone()));
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        exchange::handle(shared.clone(), connection.clone(), request)
-    });
+    let service = service_fn(move |request| respond(connection.clone(), request));
     let mut serving = pin!(builder.serve_connection(io, service));
     let mut stopping = false;
     loop {

@@ -9,5 +9,5 @@ mod listener;
 mod tls;
 
 pub(crate) use connection::ConnectionHandle;
-pub(crate) use listener::{Listening, Shared};
+pub(crate) use listener::{Listening, Shared, accepted_or_rest, converse, stopped};
 pub(crate) use tls::Identities;
