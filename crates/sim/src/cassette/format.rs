@@ -15,7 +15,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -202,7 +202,7 @@ impl Writer {
     /// It exists, or cannot be made.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(|error| match error.kind() {
@@ -222,6 +222,7 @@ impl Writer {
         if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.flush()) {
             // What stands there of the line would spoil those after it.
             self.file.set_len(self.length)?;
+            self.file.seek(SeekFrom::Start(self.length))?;
             return Err(error);
         }
         self.length += line.len() as u64;
