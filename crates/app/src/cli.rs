@@ -207,11 +207,15 @@ pub(crate) struct Serve {
 /// `sim`. What stands here is the common case; a file named with `--config` can say everything, and these win over it.
 #[derive(Args, Debug)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "With --config FILE everything else can be said: models, queues, memory, freezes and rules for faults.
 
 Try: longshore sim --ttft 200ms --itl 'normal(20ms, 5ms)' --error-rate 1%"
 )]
 pub(crate) struct Sim {
+    /// A real server in place of an invented one.
+    #[command(subcommand)]
+    pub(crate) cassette: Option<Cassette>,
     /// Where to listen on this machine; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8410")]
     pub(crate) listen: SocketAddr,
@@ -245,6 +249,43 @@ pub(crate) struct Sim {
     /// Serve TLS with a certificate of its own making, which is written to this file for clients to trust.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) tls: Option<PathBuf>,
+}
+
+/// `sim record` and `sim replay`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cassette {
+    /// Stand before a model server, and write what goes through to a file, without secrets.
+    Record(Record),
+    /// Answer from a recorded file, as fast and in such pieces as the server did.
+    Replay(Replay),
+}
+
+/// `sim record`.
+#[derive(Args, Debug)]
+pub(crate) struct Record {
+    /// The server's URL, such as http://127.0.0.1:8000.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) upstream: String,
+    /// Where to listen on this machine; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8410")]
+    pub(crate) listen: SocketAddr,
+    /// The file, which must not exist yet.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+/// `sim replay`.
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// Where to listen on this machine; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8410")]
+    pub(crate) listen: SocketAddr,
+    /// How many times faster than it was; 0 does not wait at all.
+    #[arg(long, value_name = "FACTOR", value_parser = not_negative, default_value = "1.0", allow_negative_numbers = true)]
+    pub(crate) speed: f64,
+    /// The file.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
 }
 
 /// `config`.
@@ -330,5 +371,11 @@ mod tests {
         check("longshore serve --listen 8400", false);
         check("longshore models --set inference.model=x -vv", true);
         check("longshore load", false);
+        check("longshore sim --tokens 3", true);
+        check("longshore sim record --upstream http://localhost:1 --listen localhost:0 file --json", true);
+        check("longshore sim record file", false);
+        check("longshore sim replay --speed 0 file", true);
+        check("longshore sim replay --speed -1 file", false);
+        check("longshore sim --tokens 3 replay file", false);
     }
 }

@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments and a [`Context`], speaks through its `out`, and returns what it could not do.
 
+mod cassette;
 mod chat;
 mod completions;
 mod config;

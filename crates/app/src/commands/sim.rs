@@ -6,7 +6,7 @@ use longshore_sim::{Effect, LogEntry, Model, Rule, SimConfig, Simulator, Verdict
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::serve::stop_signal;
+use super::{cassette, serve::stop_signal};
 use crate::{
     cli::{Global, Sim},
     exit::{Exit, Failure},
@@ -15,6 +15,9 @@ use crate::{
 
 /// Simulates until Ctrl-C or SIGTERM, then lets running requests finish and says what there was.
 pub(crate) async fn run(arguments: Sim, global: &Global, mut out: Out) -> Result<(), Failure> {
+    if let Some(command) = &arguments.cassette {
+        return cassette::run(command, out).await;
+    }
     let config = configuration(&arguments, global.config.as_deref())?;
     let models: Vec<_> = config.models.iter().map(|model| model.id.clone()).collect();
     let mut builder = Simulator::builder().config(config).listen(arguments.listen);
