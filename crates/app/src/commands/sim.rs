@@ -18,7 +18,9 @@ pub(crate) async fn run(arguments: Sim, global: &Global, mut out: Out) -> Result
     if let Some(command) = &arguments.cassette {
         return cassette::run(command, out).await;
     }
-    let config = configuration(&arguments, global.config.as_deref())?;
+    let mut config = configuration(&arguments, global.config.as_deref())?;
+    // The library fails a test by a panic; a command says it and ends with a code.
+    let expected: Vec<_> = config.rules.iter_mut().map(|rule| rule.expect.take()).collect();
     let models: Vec<_> = config.models.iter().map(|model| model.id.clone()).collect();
     let mut builder = Simulator::builder().config(config).listen(arguments.listen);
     if arguments.tls.is_some() {
@@ -41,11 +43,23 @@ pub(crate) async fn run(arguments: Sim, global: &Global, mut out: Out) -> Result
         shown = show(log, &mut out) => shown?,
     }
     let requests = simulator.log().iter().map(|entry| entry.arrival + 1).max().unwrap_or(0);
-    let faults: u64 = simulator.rules().iter().map(|(_, applied)| applied).sum();
+    let rules = simulator.rules();
+    let faults: u64 = rules.iter().map(|(_, applied)| applied).sum();
     let verdict = simulator.verdict();
     simulator.stop().await;
     out.note(&format!("{requests} requests, {faults} faults"));
-    if arguments.verdict { judge(&verdict, &mut out) } else { Ok(()) }
+    let unmet = rules.iter().zip(expected).enumerate().filter_map(|(position, ((rule, applied), expected))| {
+        expected.filter(|expected| expected != applied).map(|expected| (position, rule.what.name(), expected, *applied))
+    });
+    let unmet: Vec<_> = unmet.collect();
+    for (position, name, expected, applied) in &unmet {
+        out.styled_note(
+            Style::Red,
+            &format!("rule {} ({name}) was to be applied {expected} times, and was {applied} times", position + 1),
+        );
+    }
+    let judged = if arguments.verdict { judge(&verdict, &mut out) } else { Ok(()) };
+    if unmet.is_empty() { judged } else { Err(Failure::Partly(Exit::Other)) }
 }
 
 /// Shows requests as they end; without a log, waits for ever.

@@ -193,6 +193,16 @@ pub(crate) async fn apply(
         }
         // Elsewhere than in its protocol, an effect has none.
         Effect::MissingGrpcStatus if !place.grpc => return Ok(good(response, place)),
+        // An error of gRPC without an answer before it is its head alone, which must end the stream.
+        Effect::InBandError { .. }
+        | Effect::DoneAfterError { .. }
+        | Effect::UnloadMidStream { .. }
+        | Effect::LoadFails { .. }
+        | Effect::LoadOutOfMemory { .. }
+            if place.grpc && response.body().is_end_stream() =>
+        {
+            return Ok(good(response, place));
+        }
         _ => {}
     }
     let (mut head, body) = response.into_parts();
