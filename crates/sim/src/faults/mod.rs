@@ -1,4 +1,4 @@
-//! Misbehaviour on purpose: rules say when ([`When`]) and what ([`Effect`]), and a seeded [`Timeline`] decides.
+//! Misbehaviour on purpose: rules say when ([`When`]) and what ([`Effect`]), and a seeded timeline decides.
 //!
 //! A fault is decided once for each request, from its key alone, so it is the same over every protocol.
 
