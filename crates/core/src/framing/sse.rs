@@ -1,8 +1,7 @@
 //! Server-sent events: the `data` of each event, lines joined, comments and other fields dropped.
 //!
 //! Source: WHATWG HTML, "Server-sent events", event stream interpretation. Lines end with LF, CRLF or CR; a byte
-//! order mark at the start is skipped; an event that no empty line ended is not an event, unless it is the protocol's
-//! whole last line, which some servers send without the empty line: the spec says to drop it, so do we.
+//! order mark at the start is skipped; an event that no empty line ended is not an event, and is dropped.
 
 use bytes::{Bytes, BytesMut};
 

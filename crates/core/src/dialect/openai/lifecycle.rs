@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::{Call, Error, EventKind, Finish, ModelState, capability::OpKind, model::Progress};
+use crate::{Call, Error, ErrorKind, EventKind, Finish, ModelState, capability::OpKind, model::Progress};
 
 pub(super) const LOAD: &str = "/models/load";
 pub(super) const UNLOAD: &str = "/models/unload";
@@ -31,7 +31,9 @@ pub(super) fn outcome(op: OpKind, model: &str, reply: Result<(), Error>) -> Resu
         Err(error) if error.message() == "model is already running" => Ok((told(ModelState::Ready), Finish::Stop)),
         Err(error) if error.message() == "model is not running" => Ok((told(ModelState::Unloaded), Finish::Stop)),
         Err(error) if error.http_status() == Some(404) => {
-            Err(Error::unknown_model(model, [""; 0]).status(404).sent(error.was_sent()))
+            // Which models there are, the router does not say.
+            let message = format!("no model `{model}` on this server");
+            Err(Error::new(ErrorKind::UnknownModel, message).status(404).sent(error.was_sent()))
         }
         Err(error) => Err(error),
     }
