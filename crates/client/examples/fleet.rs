@@ -12,7 +12,7 @@ use longshore_core::{
     call::{Chat, Message},
 };
 
-pub fn fleet(addresses: &[String]) -> Result<Fleet, Error> {
+pub(crate) fn fleet(addresses: &[String]) -> Result<Fleet, Error> {
     let servers = addresses.iter().enumerate().map(|(position, address)| ServerConfig {
         rest: Some(address.clone()),
         ..ServerConfig::new(format!("server-{}", position + 1))
@@ -21,13 +21,13 @@ pub fn fleet(addresses: &[String]) -> Result<Fleet, Error> {
     Fleet::builder(FleetConfig { servers: servers.collect(), timeouts, ..FleetConfig::default() }).build()
 }
 
-pub async fn ask(fleet: &Fleet, question: &str) -> Result<Answer, Error> {
+pub(crate) async fn ask(fleet: &Fleet, question: &str) -> Result<Answer, Error> {
     let chat = Chat { messages: vec![Message::new("user", question)], ..Chat::default() };
     fleet.call(Call::new(Op::Chat(chat))).await?.collect().await
 }
 
 /// One line for each attempt: where it went, and what became of it.
-pub fn lines(ledger: &[Attempt]) -> Vec<String> {
+pub(crate) fn lines(ledger: &[Attempt]) -> Vec<String> {
     let line = |attempt: &Attempt| {
         let outcome = attempt.error.as_ref().map_or("answered".into(), |error| format!("failed: {error}"));
         format!("{} over {} after {:?}: {outcome}", attempt.route.server, attempt.route.protocol, attempt.elapsed)

@@ -12,7 +12,7 @@ use longshore_core::{
     call::{Chat, Message},
 };
 
-pub async fn ask(server: &str, question: &str) -> Result<String, Error> {
+pub(crate) async fn ask(server: &str, question: &str) -> Result<String, Error> {
     let server = ServerConfig { rest: Some(server.into()), ..ServerConfig::new("desk") };
     let fleet = Fleet::builder(FleetConfig { servers: vec![server], ..FleetConfig::default() }).build()?;
 

@@ -14,7 +14,7 @@ use longshore_core::{
 };
 
 /// `false`: it was stopped.
-pub async fn show(
+pub(crate) async fn show(
     fleet: &Fleet,
     question: &str,
     stop: impl Future,
@@ -40,7 +40,7 @@ pub async fn show(
     }
 }
 
-pub fn fleet(server: &str) -> Result<Fleet, Error> {
+pub(crate) fn fleet(server: &str) -> Result<Fleet, Error> {
     let server = ServerConfig { rest: Some(server.into()), ..ServerConfig::new("desk") };
     Fleet::builder(FleetConfig { servers: vec![server], ..FleetConfig::default() }).build()
 }

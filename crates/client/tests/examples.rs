@@ -1,7 +1,5 @@
 //! The examples do what they say, against a simulator; and the guide shows them as they are.
 
-#![expect(clippy::unwrap_used, reason = "a helper fails the test it serves")]
-
 use std::{future::pending, time::Duration};
 
 use longshore_sim::{Latency, Model, Simulator};
