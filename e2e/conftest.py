@@ -14,7 +14,8 @@ import openai
 import pytest
 
 from drip import Drip
-from harness import Longshore, Process, Server, free_ports, longshore_binary
+from harness import MODEL as SIM_MODEL
+from harness import Longshore, Process, Server, Sim, free_ports, longshore_binary
 
 MODEL = "built-in"
 MLSERVER_MODELS = Path(__file__).parent / "mlserver_models"
@@ -69,6 +70,20 @@ def drip():
     running = Drip()
     yield running
     running.shutdown()
+
+
+@pytest.fixture
+def sim(tmp_path):
+    """Starts simulators, and stops them; a failed test shows what they said."""
+    running: list[Sim] = []
+
+    def start(config: str = SIM_MODEL, *arguments: str) -> Sim:
+        running.append(Sim(tmp_path / f"sim{len(running)}", config, *arguments))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.process.stop()
 
 
 @dataclass

@@ -174,3 +174,41 @@ class Server:
     def _accepts(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+# What a simulator has unless a test says otherwise.
+TOKENS = 4
+MODEL = f"models: [{{ id: m, tokens: {TOKENS} }}]\n"
+
+
+class Sim:
+    """A running simulator. It is not probed: a connection more would shift the faults of connections."""
+
+    def __init__(self, home, config: str = MODEL, *arguments: str):
+        self.longshore = Longshore(home)
+        file = self.longshore.config(config, "sim.yaml")
+        command = ["sim", "--listen", "127.0.0.1:0", "--json", "--config", file, *arguments]
+        self.process = self.longshore.start(*command, name="longshore-sim")
+        first = self.process.ready(lambda: self.lines()[:1], "its address")[0]
+        self.url, self.token = first["listening"], first.get("token", "")
+        self.port = int(self.url.rsplit(":", 1)[1])
+        self.authority = f"127.0.0.1:{self.port}"
+
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.process.stdout.splitlines(keepends=True) if line.endswith("\n")]
+
+    def log(self, count: int) -> list[dict]:
+        """The log once it has so many requests, by operation, model and index."""
+        entries = self.process.ready(lambda: (found := self.lines()[1:])[count - 1 :] and found, f"{count} log entries")
+        return sorted(entries, key=lambda entry: (entry["op"], entry["model"], entry["index"], entry["route"]))
+
+    def openai(self):
+        """`openai`'s client without retries: a hidden second attempt would hide a fault."""
+        import openai
+
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=10)
+
+    def http(self):
+        import httpx
+
+        return httpx.Client(base_url=self.url, timeout=10)

@@ -32,55 +32,11 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFr
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from harness import ROOT, Longshore, wait_until
+from harness import MODEL, ROOT, TOKENS, Longshore, Sim, wait_until
 
-TOKENS = 4
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "tell me"}]}
-MODEL = f"models: [{{ id: m, tokens: {TOKENS} }}]\n"
 # What differs between two runs of one seed.
 TIMES = ("arrival", "connection", "time", "elapsed_ms", "cancelled_after_ms")
-
-
-class Sim:
-    """A running simulator. It is not probed: a connection more would shift the faults of connections."""
-
-    def __init__(self, home, config: str = MODEL, *arguments: str):
-        self.longshore = Longshore(home)
-        file = self.longshore.config(config, "sim.yaml")
-        command = ["sim", "--listen", "127.0.0.1:0", "--json", "--config", file, *arguments]
-        self.process = self.longshore.start(*command, name="longshore-sim")
-        first = self.process.ready(lambda: self.lines()[:1], "its address")[0]
-        self.url, self.token = first["listening"], first.get("token", "")
-        self.port = int(self.url.rsplit(":", 1)[1])
-        self.authority = f"127.0.0.1:{self.port}"
-
-    def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.process.stdout.splitlines(keepends=True) if line.endswith("\n")]
-
-    def log(self, count: int) -> list[dict]:
-        """The log once it has so many requests, by operation, model and index."""
-        entries = self.process.ready(lambda: (found := self.lines()[1:])[count - 1 :] and found, f"{count} log entries")
-        return sorted(entries, key=lambda entry: (entry["op"], entry["model"], entry["index"], entry["route"]))
-
-    def openai(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=10)
-
-    def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=10)
-
-
-@pytest.fixture
-def sim(tmp_path):
-    """Starts simulators, and stops them; a failed test shows what they said."""
-    running: list[Sim] = []
-
-    def start(config: str = MODEL, *arguments: str) -> Sim:
-        running.append(Sim(tmp_path / f"sim{len(running)}", config, *arguments))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.process.stop()
 
 
 # A client that knows nothing but TCP.
