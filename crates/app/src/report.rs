@@ -217,7 +217,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use longshore_core::{Event, EventKind, Finish, Protocol, Route};
+    use longshore_core::{Event, EventKind, Finish, Protocol, Route, capability::OpKind};
 
     use super::*;
 
@@ -266,8 +266,13 @@ mod tests {
         let route =
             Route { server: "gpu".into(), endpoint: "http://h:1".into(), protocol: Protocol::Rest, dialect: "openai" };
         let failed = Error::new(ErrorKind::Connect, "no TLS").sent(Sent::No).caused_by(cause);
-        let attempt =
-            Attempt { route, started: Instant::now(), elapsed: Duration::from_millis(7), error: Some(failed) };
+        let attempt = Attempt {
+            route,
+            op: OpKind::Chat,
+            started: Instant::now(),
+            elapsed: Duration::from_millis(7),
+            error: Some(failed),
+        };
         let error = Error::new(ErrorKind::Connect, "no server answered").attempts(vec![attempt]);
         let lines = error_lines("chat", &error).join("\n");
         for part in [

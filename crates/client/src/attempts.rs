@@ -30,7 +30,7 @@ pub(crate) async fn run(
     deadline: Instant,
     max_attempts: usize,
 ) -> Result<Reply, Error> {
-    let mut ledger = Ledger::new();
+    let mut ledger = Ledger::new(call.op.kind());
     let mut speechless = Vec::new();
     'members: for member in members {
         for way in &member.ways {
@@ -40,7 +40,7 @@ pub(crate) async fn run(
                     break 'members;
                 }
                 let started = Instant::now();
-                let (route, failure) = match attempt(way, call, started, deadline).await {
+                let (route, failure) = match attempt(member, way, call, started, deadline).await {
                     Tried::Committed(mut reply) => {
                         reply.ledger = ledger.committed(&reply.route, started);
                         return Ok(reply);
@@ -72,8 +72,8 @@ pub(crate) async fn run(
 }
 
 /// One attempt, within the deadline of the call.
-async fn attempt(way: &Way, call: &Call, started: Instant, deadline: Instant) -> Tried {
-    timeout_at(deadline, way.attempt(call, deadline)).await.unwrap_or_else(|_| {
+async fn attempt(member: &Member, way: &Way, call: &Call, started: Instant, deadline: Instant) -> Tried {
+    timeout_at(deadline, member.attempt(way, call, deadline)).await.unwrap_or_else(|_| {
         let message = format!("no answer after {:?}, when the deadline of the whole call passed", since(started));
         let error = Error::new(ErrorKind::Timeout, message).sent(Sent::Maybe);
         Tried::Failed(way.route(), Failure::from(error))

@@ -11,6 +11,7 @@ use crate::{
     detect::Speaks,
     endpoint::{Address, Endpoint, Shared},
     member::{Local, Member, Way},
+    registry::Leases,
     transport::{Connector, Http, TlsRoots},
 };
 
@@ -59,7 +60,11 @@ impl FleetBuilder {
         }
         members.extend(local.into_iter().map(|(name, backend)| {
             let name: Arc<str> = name.into();
-            Member { name: Arc::clone(&name), ways: vec![Way::Local(Local { name, backend })] }
+            Member {
+                name: Arc::clone(&name),
+                ways: vec![Way::Local(Local { name, backend })],
+                leases: Leases::default(),
+            }
         }));
         Ok(Fleet::new(members, config))
     }
@@ -152,7 +157,7 @@ fn member(
             Endpoint::new(Arc::clone(&server_name), address, protocol, speaks, credential.clone(), http, shared);
         ways.push(Way::Remote(Box::new(endpoint)));
     }
-    Ok(Member { name: server_name, ways })
+    Ok(Member { name: server_name, ways, leases: Leases::default() })
 }
 
 fn bearer(secret: &str) -> Result<HeaderValue, String> {

@@ -93,11 +93,11 @@ impl Fleet {
     fn learn(&self, plan: &Plan, result: Result<Reply, Error>) -> Result<Reply, Error> {
         match result {
             Ok(reply) if matches!(*plan.call.op, Op::Load { .. } | Op::Unload { .. }) => {
-                Ok(forget_when_over(reply, plan.shelves.clone()))
+                Ok(forget_when_over(reply, plan.shelves().cloned().collect()))
             }
             Ok(reply) => Ok(reply),
             Err(error) => {
-                for shelf in &plan.shelves {
+                for shelf in plan.shelves() {
                     learn_from_failure(shelf, &error);
                 }
                 Err(explain_unlisted(plan, error))

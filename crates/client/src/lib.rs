@@ -35,6 +35,7 @@ mod endpoint;
 mod fleet;
 mod member;
 mod plan;
+mod registry;
 mod together;
 mod transport;
 

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use longshore_core::{Backend, Call, Error, ErrorKind, Events, Protocol, Reply, Route};
+use longshore_core::{Backend, Call, Error, ErrorKind, Events, Op, Protocol, Reply, Route};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     endpoint::Endpoint,
+    registry::Leases,
     transport::{Failure, Subject},
 };
 
@@ -16,9 +17,27 @@ pub(crate) struct Member {
     pub(crate) name: Arc<str>,
     /// Never empty.
     pub(crate) ways: Vec<Way>,
+    /// The calls in flight on its models.
+    pub(crate) leases: Leases,
 }
 
 impl Member {
+    /// Sends the call by one of the ways and waits until an answer is committed. A model that answers is leased until
+    /// the answer's end, so that it is not unloaded under it.
+    pub(crate) async fn attempt(&self, way: &Way, call: &Call, deadline: Instant) -> Tried {
+        let uses_model = matches!(*call.op, Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_));
+        let lease = match uses_model.then(|| self.leases.take(call.model_name())).transpose() {
+            Ok(lease) => lease,
+            Err(error) => return Tried::Failed(way.route(), error.into()),
+        };
+        let mut tried = way.attempt(call, deadline).await;
+        if let (Tried::Committed(reply), Some(lease)) = (&mut tried, lease) {
+            let events = std::mem::replace(&mut reply.events, stream::empty().boxed());
+            reply.events = lease.hold(events);
+        }
+        tried
+    }
+
     /// Whether it is in this process.
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.ways[..], [Way::Local(_)])
@@ -41,7 +60,7 @@ pub(crate) enum Tried {
 
 impl Way {
     /// Sends the call and waits until an answer is committed.
-    pub(crate) async fn attempt(&self, call: &Call, deadline: Instant) -> Tried {
+    async fn attempt(&self, call: &Call, deadline: Instant) -> Tried {
         match self {
             Self::Remote(endpoint) => endpoint.attempt(call, deadline).await,
             Self::Local(local) => match local.attempt(call, deadline).await {

@@ -7,7 +7,7 @@
 mod locate;
 mod pick;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use longshore_core::{Call, Error, ErrorKind, Op, Sent, call::HealthScope};
 
@@ -15,20 +15,37 @@ use self::{
     locate::{Located, locate},
     pick::pick,
 };
-use crate::{attempts::all_failed, catalogue::Shelf, fleet::Fleet, member::Member};
+use crate::{attempts::all_failed, catalogue::Shelf, fleet::Fleet, member::Member, registry::Warmth};
 
 /// A call as it will be sent, and to whom.
 pub(crate) struct Plan {
     pub(crate) call: Call,
-    pub(crate) shelves: Vec<Arc<Shelf>>,
+    /// The warmest first; of equally warm ones, in the order of the configuration.
+    pub(crate) candidates: Vec<Candidate>,
     /// Nobody is known to have the model; these models are known.
     pub(crate) unlisted: Option<Vec<Arc<str>>>,
 }
 
 impl Plan {
     pub(crate) fn members(&self) -> Vec<Arc<Member>> {
-        self.shelves.iter().map(|shelf| Arc::clone(shelf.member())).collect()
+        self.candidates.iter().map(|candidate| Arc::clone(candidate.shelf.member())).collect()
     }
+
+    pub(crate) fn shelves(&self) -> impl Iterator<Item = &Arc<Shelf>> {
+        self.candidates.iter().map(|candidate| &candidate.shelf)
+    }
+
+    /// One server, whatever it has.
+    fn only(call: Call, shelf: Arc<Shelf>, warmth: Warmth) -> Self {
+        Self { call, candidates: vec![Candidate { shelf, warmth }], unlisted: None }
+    }
+}
+
+/// A server that may answer, and how soon it could.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) warmth: Warmth,
 }
 
 impl Fleet {
@@ -57,7 +74,10 @@ impl Fleet {
             None if needs_model(&call.op) => {
                 Err(Error::invalid(format!("to {} takes a model: name one", call.op.kind().name())))
             }
-            None => Ok(Plan { call, shelves, unlisted: None }),
+            None => {
+                let candidate = |shelf| Candidate { shelf, warmth: Warmth::Unknown };
+                Ok(Plan { call, candidates: shelves.into_iter().map(candidate).collect(), unlisted: None })
+            }
         }
     }
 
@@ -98,8 +118,8 @@ impl Fleet {
             return for_lifecycle(call, have, unknown);
         }
         let unlisted = have.is_empty().then_some(known);
-        let shelves = have.into_iter().chain(unknown.into_iter().map(|(shelf, _)| shelf)).collect();
-        Ok(Plan { call, shelves, unlisted })
+        let unknown = unknown.into_iter().map(|(shelf, _)| Candidate { shelf, warmth: Warmth::Unknown });
+        Ok(Plan { call, candidates: have.into_iter().chain(unknown).collect(), unlisted })
     }
 }
 
@@ -110,26 +130,26 @@ impl Shelf {
 }
 
 /// Loading and unloading change one server, and which one is not ours to choose.
-fn for_lifecycle(call: Call, have: Vec<Arc<Shelf>>, unknown: Vec<(Arc<Shelf>, Option<Error>)>) -> Result<Plan, Error> {
-    let plan = |shelf| Ok(Plan { call: call.clone(), shelves: vec![shelf], unlisted: None });
+fn for_lifecycle(call: Call, have: Vec<Candidate>, unknown: Vec<(Arc<Shelf>, Option<Error>)>) -> Result<Plan, Error> {
     let (absent, present): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, error)| {
         error.as_ref().is_some_and(|error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout))
     });
-    let mut candidates = if have.is_empty() { present.into_iter().map(|(shelf, _)| shelf).collect() } else { have };
+    let present = present.into_iter().map(|(shelf, _)| Candidate { shelf, warmth: Warmth::Unknown });
+    let candidates: Vec<_> = if have.is_empty() { present.collect() } else { have };
     match candidates.len() {
         0 => {
             let attempts = absent.iter().filter_map(|(_, error)| error.as_ref()).flat_map(Error::ledger).cloned();
             let silent = || Error::new(ErrorKind::Connect, "no server could be asked for its models");
             Err(all_failed(attempts.collect()).unwrap_or_else(silent))
         }
-        1 => plan(candidates.remove(0)),
+        1 => Ok(Plan { call, candidates, unlisted: None }),
         _ => {
-            let names: Vec<_> = candidates.iter().map(|shelf| format!("`{}`", shelf.member().name)).collect();
+            let names: Vec<_> = candidates.iter().map(|one| format!("`{}`", one.shelf.member().name)).collect();
             let model = call.model_name();
             Err(Error::invalid(format!(
                 "several servers may have `{model}` ({}): say which with --server, or write `{}/{model}`",
                 names.join(", "),
-                candidates[0].member().name
+                candidates[0].shelf.member().name
             )))
         }
     }
@@ -152,8 +172,11 @@ fn needs_model(op: &Op) -> bool {
 
 /// Nobody has the model; the models that exist, and the one that was perhaps meant.
 pub(crate) fn unknown_model(model: &str, known: &[Arc<str>]) -> Error {
-    let base = Error::unknown_model(model, known);
-    let meant = suggestion(model, known.iter().map(|id| &**id));
+    // Several servers may have the same.
+    let mut once = HashSet::new();
+    let known: Vec<_> = known.iter().filter(|id| once.insert(&***id)).collect();
+    let base = Error::unknown_model(model, &known);
+    let meant = suggestion(model, known.iter().map(|id| &***id));
     let error = if meant.is_empty() { base } else { Error::new(base.kind(), format!("{}{meant}", base.message())) };
     error.sent(Sent::No)
 }

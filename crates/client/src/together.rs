@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use longshore_core::{
     Answer, Attempt, Call, Error, ErrorKind, EventKind, Op, Reply, Route, Sent, ServerInfo, call::HealthScope,
-    model::HealthReport,
+    capability::OpKind, model::HealthReport,
 };
 use tokio::time::Instant;
 
@@ -47,7 +47,7 @@ impl Fleet {
                     kinds.extend(unavailable.map(|(server, error)| EventKind::Unavailable { server, error }));
                 }
                 Err(error) => {
-                    ledger.extend(attempts_of(&shelf, started, &error));
+                    ledger.extend(attempts_of(&shelf, call.op.kind(), started, &error));
                     kinds.push(EventKind::Unavailable { server: Arc::clone(&shelf.member().name), error });
                 }
             }
@@ -80,7 +80,7 @@ impl Fleet {
                     kinds.extend(answer.others.into_iter().filter(|kind| matches!(kind, EventKind::Statistics(_))));
                 }
                 Err(error) => {
-                    ledger.extend(attempts_of(&shelf, started, &error));
+                    ledger.extend(attempts_of(&shelf, call.op.kind(), started, &error));
                     if error.kind() != ErrorKind::Unsupported {
                         kinds.push(EventKind::Unavailable { server: Arc::clone(&shelf.member().name), error });
                     }
@@ -163,10 +163,10 @@ fn remaining(call: &Call) -> Duration {
 }
 
 /// The attempts that an error tells of, or the one it must have been.
-fn attempts_of(shelf: &Arc<Shelf>, started: Instant, error: &Error) -> Vec<Attempt> {
+fn attempts_of(shelf: &Arc<Shelf>, op: OpKind, started: Instant, error: &Error) -> Vec<Attempt> {
     if !error.ledger().is_empty() {
         return error.ledger().to_vec();
     }
     let route = shelf.member().ways[0].route();
-    vec![Attempt { route, started: started.into_std(), elapsed: since(started), error: Some(error.clone()) }]
+    vec![Attempt { route, op, started: started.into_std(), elapsed: since(started), error: Some(error.clone()) }]
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Error, ErrorKind, Sent,
+    capability::OpKind,
     event::{Event, EventKind, Events, Finish, InferenceOutput, Usage},
     model::ModelInfo,
 };
@@ -72,6 +73,8 @@ impl Route {
 pub struct Attempt {
     /// Where it went.
     pub route: Route,
+    /// What was asked there: the call's own operation, or a load that had to come first.
+    pub op: OpKind,
     /// When it began.
     pub started: Instant,
     /// From its beginning until it was committed or failed.
@@ -82,11 +85,12 @@ pub struct Attempt {
 
 impl Serialize for Attempt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Attempt", 8)?;
+        let mut out = serializer.serialize_struct("Attempt", 9)?;
         out.serialize_field("server", &self.route.server)?;
         out.serialize_field("endpoint", &self.route.endpoint)?;
         out.serialize_field("protocol", &self.route.protocol)?;
         out.serialize_field("dialect", &self.route.dialect)?;
+        out.serialize_field("op", self.op.name())?;
         out.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
         out.serialize_field("outcome", self.error.as_ref().map_or("committed", |error| error.kind().as_str()))?;
         out.serialize_field("error", &self.error.as_ref().map(|error| error.message()))?;

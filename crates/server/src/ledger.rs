@@ -40,7 +40,7 @@ pub(crate) fn header_text(text: &str) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use longshore_core::{Error, ErrorKind, Route};
+    use longshore_core::{Error, ErrorKind, Route, capability::OpKind};
 
     use super::*;
 
@@ -56,6 +56,7 @@ mod tests {
     fn a_long_ledger_keeps_its_latest_attempts() {
         let attempt = |n: usize| Attempt {
             route: Route::in_process(format!("server-{n}")),
+            op: OpKind::Chat,
             started: Instant::now(),
             elapsed: Duration::ZERO,
             error: Some(Error::new(ErrorKind::Server, "x".repeat(1000))),

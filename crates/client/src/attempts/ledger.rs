@@ -1,36 +1,43 @@
 //! Every attempt at one call, and the one error that stands for them all.
 
-use longshore_core::{Attempt, Error, ErrorKind, Protocol, Route, Sent};
+use longshore_core::{Attempt, Error, ErrorKind, Protocol, Route, Sent, capability::OpKind};
 use tokio::time::Instant;
 
 use crate::member::since;
 
 /// The attempts so far.
-pub(super) struct Ledger(Vec<Attempt>);
+pub(super) struct Ledger {
+    op: OpKind,
+    attempts: Vec<Attempt>,
+}
 
 impl Ledger {
-    pub(super) fn new() -> Self {
-        Self(Vec::new())
+    pub(super) fn new(op: OpKind) -> Self {
+        Self { op, attempts: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.attempts.len()
     }
 
     pub(super) fn failed(&mut self, route: Route, started: Instant, error: Error) {
-        self.0.push(Attempt { route, started: started.into_std(), elapsed: since(started), error: Some(error) });
+        self.push(route, started, Some(error));
     }
 
     /// All of them, the last one having been committed.
     pub(super) fn committed(mut self, route: &Route, started: Instant) -> Vec<Attempt> {
-        let route = route.clone();
-        self.0.push(Attempt { route, started: started.into_std(), elapsed: since(started), error: None });
-        self.0
+        self.push(route.clone(), started, None);
+        self.attempts
     }
 
     /// `None` when there was no attempt.
     pub(super) fn into_error(self) -> Option<Error> {
-        all_failed(self.0)
+        all_failed(self.attempts)
+    }
+
+    fn push(&mut self, route: Route, started: Instant, error: Option<Error>) {
+        let (op, elapsed) = (self.op, since(started));
+        self.attempts.push(Attempt { route, op, started: started.into_std(), elapsed, error });
     }
 }
 
@@ -100,7 +107,8 @@ mod tests {
     fn attempt(server: &str, error: Error) -> Attempt {
         let route =
             Route { server: server.into(), endpoint: "http://x:1".into(), protocol: Protocol::Rest, dialect: "openai" };
-        Attempt { route, started: std::time::Instant::now(), elapsed: Duration::ZERO, error: Some(error) }
+        let (op, started) = (OpKind::Chat, std::time::Instant::now());
+        Attempt { route, op, started, elapsed: Duration::ZERO, error: Some(error) }
     }
 
     #[test]

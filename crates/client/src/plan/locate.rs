@@ -6,7 +6,11 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use longshore_core::{Error, ModelState};
 use tokio::time::timeout;
 
-use crate::catalogue::{Listing, Shelf};
+use super::Candidate;
+use crate::{
+    catalogue::{Listing, Shelf},
+    registry::Warmth,
+};
 
 /// Once one server is known to have the model, the others get this long to say so too.
 const GRACE: Duration = Duration::from_millis(20);
@@ -32,8 +36,8 @@ pub(super) async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
 
 /// What servers say about one model.
 pub(super) struct Located {
-    /// Those that list it, ready ones first.
-    pub(super) have: Vec<Arc<Shelf>>,
+    /// Those that list it, the warmest first.
+    pub(super) have: Vec<Candidate>,
     /// Those whose list is not known, and why, if they said.
     pub(super) unknown: Vec<(Arc<Shelf>, Option<Error>)>,
     /// All models of those that were heard.
@@ -46,29 +50,25 @@ impl Located {
         for (shelf, listing) in listings {
             let found = listing.as_ref().and_then(|listing| {
                 let info = listing.find(model)?;
-                Some(if listing.models.is_ok() { rank(&info.state) } else { SILENT })
+                let warmth = match &listing.models {
+                    Err(_) => Warmth::Unknown,
+                    Ok(_) if shelf.member().leases.is_draining(model) => Warmth::Unloaded,
+                    Ok(_) => Warmth::of(&info.state),
+                };
+                Some((warmth, matches!(info.state, ModelState::Failed(_))))
             });
             match (found, listing.map(|listing| listing.models)) {
-                (Some(rank), _) => have.push((rank, Arc::clone(shelf))),
+                (Some((warmth, failed)), _) => {
+                    have.push((failed, Candidate { shelf: Arc::clone(shelf), warmth }));
+                }
                 (None, Some(Ok(models))) => known.extend(models.iter().map(|info| Arc::clone(&info.id))),
                 (None, Some(Err(error))) => unknown.push((Arc::clone(shelf), Some(error))),
                 (None, None) => unknown.push((Arc::clone(shelf), None)),
             }
         }
-        have.sort_by_key(|(rank, _)| *rank);
-        Self { have: have.into_iter().map(|(_, shelf)| shelf).collect(), unknown, known }
-    }
-}
-
-/// The rank of servers that had the model and do not answer any more.
-const SILENT: u8 = 4;
-
-/// Servers that can answer at once come first.
-pub(super) fn rank(state: &ModelState) -> u8 {
-    match state {
-        ModelState::Ready | ModelState::Unknown => 0,
-        ModelState::Loading => 1,
-        ModelState::Failed(_) => 3,
-        _ => 2,
+        // Where a load failed, the next one is the least likely to succeed.
+        have.sort_by_key(|(failed, candidate)| (candidate.warmth, *failed));
+        let have = have.into_iter().map(|(_, candidate)| candidate).collect();
+        Self { have, unknown, known }
     }
 }

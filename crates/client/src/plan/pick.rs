@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use longshore_core::{Call, Error, ErrorKind, ModelInfo, ModelKind, Sent, capability::OpKind};
 
-use super::{Plan, locate::rank};
-use crate::{attempts::all_failed, catalogue::Shelf};
+use super::Plan;
+use crate::{attempts::all_failed, catalogue::Shelf, registry::Warmth};
 
 /// A model for a call that names none: the first ready one that can, on the first server that has one.
 pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan, Error> {
@@ -31,17 +31,19 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
         };
         seen.known.extend(models.iter().map(|info| Arc::clone(&info.id)));
         let able = || models.iter().filter_map(|info| Some((fitness(kind, info)?, info)));
-        seen.idle.extend(able().filter(|(_, info)| rank(&info.state) > 0).map(|(_, info)| Arc::clone(&info.id)));
-        let ready = || able().filter(|(_, info)| rank(&info.state) == 0);
+        seen.idle.extend(
+            able().filter(|(_, info)| Warmth::of(&info.state) > Warmth::Ready).map(|(_, info)| Arc::clone(&info.id)),
+        );
+        let ready = || able().filter(|(_, info)| Warmth::of(&info.state) == Warmth::Ready);
         if kind == OpKind::Infer {
             // Tensors fit one model only: which one is not to be guessed.
             several.extend(ready().map(|(_, info)| (Arc::clone(&shelf), Arc::clone(&info.id))));
         } else if let Some((_, info)) = ready().min_by_key(|(fitness, _)| *fitness) {
             call.model = Some(Arc::clone(&info.id));
-            return Ok(Plan { call, shelves: vec![shelf], unlisted: None });
+            return Ok(Plan::only(call, shelf, Warmth::Ready));
         } else if shelf.member().is_local() {
             // It has a model of its own choice, and loads it when it is asked.
-            return Ok(Plan { call, shelves: vec![shelf], unlisted: None });
+            return Ok(Plan::only(call, shelf, Warmth::Unknown));
         }
     }
     match several.len() {
@@ -49,7 +51,7 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
         1 => {
             let (shelf, model) = several.remove(0);
             call.model = Some(model);
-            Ok(Plan { call, shelves: vec![shelf], unlisted: None })
+            Ok(Plan::only(call, shelf, Warmth::Ready))
         }
         _ => Err(Error::invalid(format!("name a model: there are {}", quoted(&seen.known)))),
     }
