@@ -208,7 +208,9 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::Unsupported => "another server or model may do it: `longshore models` shows what each is for",
         ErrorKind::Overloaded => "wait a little and try again, or name another server with --server",
         ErrorKind::Protocol => "is its `dialect` right in the configuration? `longshore servers` shows what it speaks",
-        ErrorKind::TooLarge => "the limit that is named stands in the configuration: `longshore config show`",
+        ErrorKind::TooLarge => {
+            "the limits on what a server may answer are `limits.reply_body` and `limits.stream_event`: `longshore config show`"
+        }
         ErrorKind::Interrupted => "what had arrived is all there is; ask again for the whole answer",
         ErrorKind::Server => "the server's own log may tell more",
         _ => return None,
