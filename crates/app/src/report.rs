@@ -23,6 +23,7 @@ pub(crate) fn head(answer: &Answer, asked: Option<&str>) -> Map<String, Value> {
 pub(crate) fn tail(map: &mut Map<String, Value>, answer: &Answer, started: Instant) {
     map.insert("usage".into(), answer.usage.map_or(Value::Null, usage));
     map.insert("timing".into(), timing(answer, started));
+    map.insert("cache".into(), json!(answer.cache));
     map.insert("attempts".into(), json!(answer.ledger));
 }
 
@@ -80,6 +81,7 @@ pub(crate) fn summary(answer: &Answer, started: Instant) -> String {
     if answer.ledger.len() > 1 {
         parts.push(format!("{} attempts", answer.ledger.len()));
     }
+    parts.extend(answer.cache.map(|cache| format!("cache: {cache}")));
     parts.join(" · ")
 }
 

@@ -1,6 +1,6 @@
 //! [`Fleet`]: several servers as one [`Backend`], and the way of a call through it.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, ops::Deref, sync::Arc};
 
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -16,13 +16,25 @@ use crate::{
 
 /// Several servers as one backend. Dropping a call's future or its events cancels everything that was begun for it.
 ///
-/// Needs a tokio runtime with time and I/O.
-pub struct Fleet {
+/// Needs a tokio runtime with time and I/O. Clones are the same fleet.
+#[derive(Clone)]
+pub struct Fleet(Arc<Parts>);
+
+/// What a fleet is made of. It is shared: what several callers have joined outlives each of them.
+pub struct Parts {
     /// One for each server, in the order of the configuration; backends of this process last.
     pub(crate) shelves: Vec<Arc<Shelf>>,
     pub(crate) default_model: Option<Arc<str>>,
     pub(crate) timeouts: Timeouts,
     max_attempts: usize,
+}
+
+impl Deref for Fleet {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl Backend for Fleet {
@@ -34,12 +46,12 @@ impl Backend for Fleet {
 impl Fleet {
     pub(crate) fn new(members: Vec<Member>, config: FleetConfig) -> Self {
         let limit = config.timeouts.probe;
-        Self {
+        Self(Arc::new(Parts {
             shelves: members.into_iter().map(|member| Shelf::new(Arc::new(member), limit, config.models_ttl)).collect(),
             default_model: config.default_model.map(Into::into),
             timeouts: config.timeouts,
             max_attempts: config.retry.max_attempts,
-        }
+        }))
     }
 
     /// The names of the servers, in the order of the configuration; backends of this process last.

@@ -36,8 +36,22 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// May this be sent again when it is unknown whether the server has begun to work on it?
     pub replayable: bool,
+    /// Whether an answer that was kept from an earlier call will do.
+    pub cache: CacheUse,
     /// How the request arrived, when it came over a wire: lets the same dialect forward the bytes as they are.
     pub origin: Option<Origin>,
+}
+
+/// What a call allows a response cache to do. HTTP's words for it are those of RFC 9111, section 5.2.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheUse {
+    /// Give what is kept, and keep what comes.
+    #[default]
+    Allowed,
+    /// Ask anew, and keep what comes: `Cache-Control: no-cache`.
+    Refresh,
+    /// Neither give nor keep: `Cache-Control: no-store`.
+    Never,
 }
 
 impl Call {
@@ -50,6 +64,7 @@ impl Call {
             replayable: op.is_replayable(),
             op: Arc::new(op),
             deadline: None,
+            cache: CacheUse::default(),
             origin: None,
         }
     }

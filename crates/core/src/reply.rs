@@ -109,12 +109,57 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
+/// What a response cache did for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheStatus {
+    /// It was kept from an earlier call.
+    Hit,
+    /// It was made for this call, and is kept if it comes to its end.
+    Miss,
+    /// It is made for another call that asks the same, and given to both.
+    Joined,
+    /// The cache had nothing to do with it; why.
+    Bypassed(&'static str),
+}
+
+impl CacheStatus {
+    /// `hit`, `miss`, `joined` or `bypassed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Joined => "joined",
+            Self::Bypassed(_) => "bypassed",
+        }
+    }
+}
+
+/// `hit`, or `bypassed(the call asks for it)`.
+impl fmt::Display for CacheStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bypassed(reason) => write!(f, "bypassed({reason})"),
+            other => f.write_str(other.as_str()),
+        }
+    }
+}
+
+/// As its text.
+impl Serialize for CacheStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A committed answer: which way it took, and what it says.
 pub struct Reply {
     /// Who answers.
     pub route: Route,
     /// Every attempt made, the last one being this answer's; empty where only one way exists.
     pub ledger: Vec<Attempt>,
+    /// What a response cache did; `None` where there is none, or where the operation is never kept.
+    pub cache: Option<CacheStatus>,
     /// The answer. Dropping it cancels the work.
     pub events: Events,
 }
@@ -126,6 +171,11 @@ impl fmt::Debug for Reply {
 }
 
 impl Reply {
+    /// An answer with no more to be said about it than who gives it.
+    pub fn new(route: Route, events: Events) -> Self {
+        Self { route, ledger: Vec::new(), cache: None, events }
+    }
+
     /// Waits until `events` are committed: the first content event, or the end.
     ///
     /// # Errors
@@ -145,14 +195,20 @@ impl Reply {
                 None => return Err(Error::new(ErrorKind::Interrupted, "the answer ended before it began")),
             }
         }
-        Ok(Self { route, ledger: Vec::new(), events: stream::iter(before).chain(events).boxed() })
+        Ok(Self::new(route, stream::iter(before).chain(events).boxed()))
     }
 
     /// An answer that is known already: its events, and then [`EventKind::Done`].
     pub fn ready(route: Route, kinds: impl IntoIterator<Item = EventKind>) -> Self {
         let events: Vec<_> =
             kinds.into_iter().chain([EventKind::Done(Finish::Stop)]).map(|kind| Ok(Event::now(kind))).collect();
-        Self { route, ledger: Vec::new(), events: stream::iter(events).boxed() }
+        Self::new(route, stream::iter(events).boxed())
+    }
+
+    /// An answer without content so far, for whoever adds the events as they come.
+    pub fn begin(self) -> (Answer, Events) {
+        let Self { route, ledger, cache, events } = self;
+        (Answer { route: Some(route), ledger, cache, ..Answer::default() }, events)
     }
 
     /// The unary answer: all events, put together.
@@ -160,8 +216,7 @@ impl Reply {
     /// # Errors
     /// The stream's error, with the text that had arrived ([`Error::partial_text`]).
     pub async fn collect(self) -> Result<Answer, Error> {
-        let mut answer = Answer { route: Some(self.route), ledger: self.ledger, ..Answer::default() };
-        let mut events = self.events;
+        let (mut answer, mut events) = self.begin();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => answer.add(event),
@@ -180,6 +235,8 @@ pub struct Answer {
     pub route: Option<Route>,
     /// Every attempt made.
     pub ledger: Vec<Attempt>,
+    /// What a response cache did, where there is one.
+    pub cache: Option<CacheStatus>,
     /// The model that answered, by the server's own name for it.
     pub model: Option<Arc<str>>,
     /// The text of each choice.

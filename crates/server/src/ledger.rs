@@ -1,7 +1,7 @@
 //! The attempts behind a reply, and other words of ours, as headers.
 
-use http::HeaderValue;
-use longshore_core::Attempt;
+use http::{HeaderValue, header::CACHE_CONTROL, request::Parts};
+use longshore_core::{Attempt, CacheStatus, call::CacheUse};
 use serde_json::json;
 
 /// A ledger longer than this would be refused by some clients as a header.
@@ -17,6 +17,25 @@ pub(crate) fn put_ledger(ledger: &[Attempt], headers: &mut http::HeaderMap) {
             }
             return;
         }
+    }
+}
+
+/// What a response cache did, as the header `longshore-cache`.
+pub(crate) fn put_cache(cache: Option<CacheStatus>, headers: &mut http::HeaderMap) {
+    if let Some(value) = cache.and_then(|cache| HeaderValue::from_str(&cache.to_string()).ok()) {
+        headers.insert("longshore-cache", value);
+    }
+}
+
+/// What a request allows a response cache to do. Source: RFC 9111, section 5.2.1; the other directives speak of ages,
+/// which the configuration decides.
+pub(crate) fn cache_use(head: &Parts) -> CacheUse {
+    let values = head.headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<_> = values.flat_map(|value| value.split(',')).map(|word| word.trim().to_lowercase()).collect();
+    match directives {
+        words if words.iter().any(|word| word == "no-store") => CacheUse::Never,
+        words if words.iter().any(|word| word == "no-cache") => CacheUse::Refresh,
+        _ => CacheUse::Allowed,
     }
 }
 
@@ -50,6 +69,23 @@ mod tests {
         let text = header_text(&json);
         assert!(HeaderValue::from_str(&text).is_ok());
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["a"], "naïve 🦀\u{7}");
+    }
+
+    #[test]
+    fn requests_say_what_a_cache_may_do() {
+        for (values, expected) in [
+            (&[][..], CacheUse::Allowed),
+            (&["max-age=0"], CacheUse::Allowed),
+            (&["No-Cache"], CacheUse::Refresh),
+            (&["no-cache", "max-age=0, NO-STORE"], CacheUse::Never),
+        ] {
+            let request =
+                values.iter().fold(http::Request::builder(), |request, value| request.header(CACHE_CONTROL, *value));
+            assert_eq!(cache_use(&request.body(()).unwrap().into_parts().0), expected, "{values:?}");
+        }
+        let mut headers = http::HeaderMap::new();
+        put_cache(Some(CacheStatus::Bypassed("why")), &mut headers);
+        assert_eq!(headers["longshore-cache"], "bypassed(why)");
     }
 
     #[test]

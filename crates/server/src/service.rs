@@ -23,7 +23,7 @@ use crate::{
     body::{Content, End, ReplyBody, Streamed},
     duplex,
     guard::Guard,
-    ledger::{header_text, put_ledger},
+    ledger::{cache_use, header_text, put_cache, put_ledger},
     options::{Limits, ServerOptions},
     outcome::Outcome,
     unary,
@@ -97,7 +97,10 @@ impl Service {
             Err(error) => Err(error),
         };
         match decoded {
-            Ok(call) => self.answer(dialect, &head, call, slot, backend).await,
+            Ok(call) => {
+                let call = Call { cache: cache_use(&head), ..call };
+                self.answer(dialect, &head, call, slot, backend).await
+            }
             Err(error) => refuse(dialect, &head, &error, &[]),
         }
     }
@@ -119,7 +122,7 @@ impl Service {
                 return refuse(dialect, head, &error, error.ledger());
             }
         };
-        let Reply { route, ledger, events } = reply;
+        let Reply { route, ledger, cache, events } = reply;
         let (parts, body) = if encoder.streams() {
             let parts = encoder.head();
             (parts, Content::Streamed(Box::new(Streamed { events, encoder, end: End::Open, log, _slot: slot })))
@@ -138,6 +141,7 @@ impl Service {
         let parts = parts.header("x-request-id", &*call.id).header("longshore-server", header_text(&route.server));
         let mut response = parts.body(body.into()).unwrap_or_else(|error| broken(&error));
         put_ledger(&ledger, response.headers_mut());
+        put_cache(cache, response.headers_mut());
         response
     }
 

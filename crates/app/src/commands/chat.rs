@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::StreamExt;
 use longshore_core::{
-    Answer, Backend, Error, EventKind, Op, Reply,
+    Answer, Backend, Error, EventKind, Op,
     call::{self, Message, Overflow},
 };
 
@@ -148,9 +148,9 @@ async fn say(session: &Session, context: &mut Context) -> Result<Said, Failure> 
         match reply {
             None => Ending::Stopped,
             Some(Err(error)) => Ending::Failed(Box::new(error)),
-            Some(Ok(Reply { route, ledger, mut events })) => {
-                answer.route = Some(route);
-                answer.ledger = ledger;
+            Some(Ok(reply)) => {
+                let mut events;
+                (answer, events) = reply.begin();
                 loop {
                     let event = tokio::select! {
                         biased;

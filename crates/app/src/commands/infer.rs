@@ -48,8 +48,7 @@ pub(crate) async fn run(arguments: Infer, context: &mut Context) -> Result<(), F
         ..Inference::default()
     };
     let reply = context.fleet.call(context.call(Op::Infer(inference), Some(model))).await.map_err(failed)?;
-    let mut answer = Answer { route: Some(reply.route), ledger: reply.ledger, ..Answer::default() };
-    let mut events = reply.events;
+    let (mut answer, mut events) = reply.begin();
     while let Some(event) = events.next().await {
         let event = event.map_err(failed)?;
         if let EventKind::Tensors(output) = &event.kind {

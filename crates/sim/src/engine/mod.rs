@@ -209,7 +209,7 @@ impl Engine {
                 Some(next_of_load(&models, status, model).await)
             }
         });
-        Ok(Reply { route: route(), ledger: Vec::new(), events: events.boxed() })
+        Ok(Reply::new(route(), events.boxed()))
     }
 
     /// Waits for what every answer waits for: the server to thaw, the network, the model, a slot.
@@ -261,7 +261,7 @@ impl Engine {
         if stream && self.0.config.shape.role_at_once {
             // Not committed: the head and the empty first chunk go out before there is any content, as many servers
             // have it.
-            return Ok(Reply { route: route(), ledger: Vec::new(), events });
+            return Ok(Reply::new(route(), events));
         }
         Reply::commit(route(), events).await
     }
