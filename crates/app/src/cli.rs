@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Load(ModelName),
     /// Let a model finish its work and free its memory.
     Unload(ModelName),
+    /// Let a server fetch a model from where it gets them, as Ollama does; with progress.
+    Pull(ModelName),
     /// Show how each server does, by each protocol.
     Servers,
     /// Answer OpenAI, Triton and gRPC clients on one port.
@@ -186,7 +188,7 @@ pub(crate) struct Models {
     pub(crate) ready: bool,
 }
 
-/// `load` and `unload`.
+/// `load`, `unload` and `pull`.
 #[derive(Args, Debug)]
 pub(crate) struct ModelName {
     /// The model.

@@ -29,7 +29,7 @@ pub(crate) struct Spoken {
 }
 
 impl Spoken {
-    fn supports(&self) -> Capabilities {
+    pub(crate) fn supports(&self) -> Capabilities {
         self.dialect.supports(&self.peer)
     }
 }
@@ -127,7 +127,17 @@ impl Endpoint {
         if !stranger.supports().contains(OpKind::ServerInfo) {
             return Err(Error::new(ErrorKind::Unsupported, "the dialect has no words for who it is").into());
         }
-        let reply = self.exchange(&Call::new(Op::ServerInfo), &stranger, self.probe_phases()).await?;
+        let call = Call::new(Op::ServerInfo);
+        let known = Spoken { dialect, peer: self.introduction(&call, &stranger).await? };
+        if dialect.aside(&call, &known.peer).is_none() {
+            return Ok(known.peer);
+        }
+        // In the light of what it said, the dialect asks for more; without that the first word stands.
+        Ok(self.introduction(&call, &known).await.unwrap_or(known.peer))
+    }
+
+    async fn introduction(&self, call: &Call, spoken: &Spoken) -> Result<ServerInfo, Failure> {
+        let reply = self.exchange(call, spoken, self.probe_phases()).await?;
         let answer = reply.collect().await?;
         let info = answer.others.into_iter().find_map(|kind| match kind {
             EventKind::Server(info) => Some(info),

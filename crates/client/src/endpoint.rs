@@ -1,5 +1,7 @@
 //! One address of a server: an attempt is made here, in one of the dialects that are spoken there.
 
+mod asides;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -140,7 +142,8 @@ impl Endpoint {
     }
 
     async fn exchange_unlocated(&self, call: &Call, spoken: &Spoken, phases: Phases) -> Result<Reply, Failure> {
-        let Spoken { dialect, peer } = spoken;
+        let dialect = spoken.dialect;
+        let peer = &*self.informed(call, spoken, phases.deadline).await?;
         let request = self.request(dialect.encode_call(call, peer).map_err(|error| error.sent(Sent::No))?)?;
         let (response, connected_at) = self.http.send(request, phases.headers).await?;
         let (head, body) = response.into_parts();
@@ -180,7 +183,7 @@ impl Endpoint {
     fn phases(&self, call: &Call, deadline: Instant) -> Phases {
         let timeouts = &self.shared.timeouts;
         match &*call.op {
-            Op::Load { .. } | Op::Unload { .. } => Phases { headers: None, first_token: None, idle: None, deadline },
+            op if op.is_lifecycle() => Phases { headers: None, first_token: None, idle: None, deadline },
             op => Phases {
                 headers: Some(timeouts.headers),
                 first_token: op.streams().then_some(timeouts.first_token),

@@ -94,7 +94,7 @@ impl Fleet {
 
     fn deadline(&self, call: &mut Call) -> Instant {
         let limit = match &*call.op {
-            Op::Load { .. } | Op::Unload { .. } => self.timeouts.load,
+            op if op.is_lifecycle() => self.timeouts.load,
             _ => self.timeouts.total,
         };
         let deadline = call.deadline.map_or_else(|| Instant::now() + limit, Instant::from_std);
@@ -104,9 +104,7 @@ impl Fleet {
 
     fn learn(&self, plan: &Plan, result: Result<Reply, Error>) -> Result<Reply, Error> {
         match result {
-            Ok(reply) if matches!(*plan.call.op, Op::Load { .. } | Op::Unload { .. }) => {
-                Ok(forget_when_over(reply, plan.shelves().cloned().collect()))
-            }
+            Ok(reply) if plan.call.op.is_lifecycle() => Ok(forget_when_over(reply, plan.shelves().cloned().collect())),
             Ok(reply) => Ok(reply),
             Err(error) => {
                 for shelf in plan.shelves() {

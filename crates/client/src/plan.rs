@@ -6,6 +6,7 @@
 
 mod locate;
 mod pick;
+mod pull;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -61,6 +62,7 @@ impl Fleet {
         }
         let shelves = self.pin(&mut call)?;
         match call.model.clone() {
+            Some(_) if matches!(*call.op, Op::Pull { .. }) => pull::plan(call, shelves).await,
             Some(model) => self.with_model(call, shelves, &model).await,
             None if takes_default(&call.op) => {
                 // The default holds on a named server too, if it is there.
@@ -166,6 +168,7 @@ fn needs_model(op: &Op) -> bool {
             | Op::ModelConfig { .. }
             | Op::Load { .. }
             | Op::Unload { .. }
+            | Op::Pull { .. }
             | Op::Health(HealthScope::Model { .. })
     )
 }

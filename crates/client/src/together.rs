@@ -125,7 +125,7 @@ impl Fleet {
         let info = ServerInfo {
             name: "longshore".into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            extensions: Vec::new(),
+            ..ServerInfo::default()
         };
         Reply::ready(Route::in_process(NAME), [EventKind::Server(info)])
     }

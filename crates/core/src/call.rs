@@ -157,6 +157,11 @@ pub enum Op {
         /// Options of the server, such as `unload_dependents`.
         parameters: Parameters,
     },
+    /// Fetch a model from wherever the server gets its models; the events are its progress. Does not load it.
+    Pull {
+        /// Options of the server, such as `insecure`.
+        parameters: Parameters,
+    },
     /// Is somebody there, and able to work?
     Health(HealthScope),
     /// The server's name, version and extensions: how a client tells what it is talking to.
@@ -177,6 +182,7 @@ impl Op {
             Self::Statistics { .. } => OpKind::Statistics,
             Self::Load { .. } => OpKind::Load,
             Self::Unload { .. } => OpKind::Unload,
+            Self::Pull { .. } => OpKind::Pull,
             Self::Health(_) => OpKind::Health,
             Self::ServerInfo => OpKind::ServerInfo,
         }
@@ -190,6 +196,11 @@ impl Op {
             Self::Infer(inference) => inference.stream,
             _ => false,
         }
+    }
+
+    /// Whether it changes which models a server has or holds ready. Takes as long as it takes, and tells its progress.
+    pub fn is_lifecycle(&self) -> bool {
+        matches!(self, Self::Load { .. } | Self::Unload { .. } | Self::Pull { .. })
     }
 
     /// Whether doing it twice harms nobody: generation and reading do not change a server. A tensor model may keep

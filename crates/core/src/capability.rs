@@ -27,6 +27,8 @@ pub enum OpKind {
     Load,
     /// [`Op::Unload`](crate::Op::Unload)
     Unload,
+    /// [`Op::Pull`](crate::Op::Pull)
+    Pull,
     /// [`Op::Health`](crate::Op::Health)
     Health,
     /// [`Op::ServerInfo`](crate::Op::ServerInfo)
@@ -35,7 +37,7 @@ pub enum OpKind {
 
 impl OpKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Chat,
         Self::Complete,
         Self::Embed,
@@ -46,6 +48,7 @@ impl OpKind {
         Self::Statistics,
         Self::Load,
         Self::Unload,
+        Self::Pull,
         Self::Health,
         Self::ServerInfo,
     ];
@@ -63,6 +66,7 @@ impl OpKind {
             Self::Statistics => "give statistics",
             Self::Load => "load models",
             Self::Unload => "unload models",
+            Self::Pull => "pull models",
             Self::Health => "tell its health",
             Self::ServerInfo => "name itself",
         }

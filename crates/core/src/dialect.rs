@@ -38,6 +38,17 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     // === the client half ===
 
+    /// What must be asked of `peer` before `call` can be written down or its answer understood, where a server has the
+    /// pieces in several places: an instance's id before it can be unloaded, what runs beside what is there. Called
+    /// again with each answer added to [`ServerInfo::told`] until there is nothing left to ask; at most [`ASIDES`]
+    /// times. A refusal is told as `None` and is no failure of the call.
+    ///
+    /// With [`Op::ServerInfo`](crate::Op::ServerInfo) and a peer whose name is known: what it takes to know it better.
+    fn aside(&self, call: &Call, peer: &ServerInfo) -> Option<http::Request<Bytes>> {
+        let _ = (call, peer);
+        None
+    }
+
     /// Writes `call` down for `peer`. The URI is a path (and query) alone: the transport knows the authority.
     ///
     /// # Errors
@@ -68,6 +79,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// A whole response that refuses the request of this head: nothing of an answer has been written yet.
     fn refuse(&self, head: &request::Parts, error: &Error) -> http::Response<Bytes>;
 }
+
+/// How many asides a call may need; a dialect that wants more is going in circles.
+pub const ASIDES: usize = 8;
 
 /// How requests and replies follow each other on one HTTP exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::tensor::DataType;
@@ -237,6 +238,10 @@ pub struct ServerInfo {
     pub version: String,
     /// Extensions of the protocol that it offers.
     pub extensions: Vec<String>,
+    /// What it answered to the asides of the call at hand ([`Dialect::aside`](crate::Dialect::aside)), in the order in
+    /// which they were asked: the body, or `None` where it refused. Never on a wire.
+    #[serde(skip)]
+    pub told: Vec<Option<Bytes>>,
 }
 
 /// How often a model was used, and where the time went.

@@ -287,6 +287,7 @@ fn triton() {
         name: "triton".into(),
         version: "2.51.0".into(),
         extensions: extensions.map(Into::into).into(),
+        told: vec![],
     });
     let exchanges = vec![
         ok(
@@ -393,6 +394,7 @@ fn mlserver() {
         name: "mlserver".into(),
         version: "1.7.1".into(),
         extensions: vec![],
+        told: vec![],
     });
     let exchanges = vec![
         err("defaults-generate_stream", infer_stream(t("a b")), ErrorKind::Server, "response already started"),

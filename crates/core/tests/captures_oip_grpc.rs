@@ -123,7 +123,7 @@ fn documents() {
     check("triton", model_ready(), b"", health(false));
     let server = |name: &str, version: &str, extensions: &[&str]| {
         let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
-        EventKind::Server(ServerInfo { name: name.into(), version: version.into(), extensions })
+        EventKind::Server(ServerInfo { name: name.into(), version: version.into(), extensions, told: Vec::new() })
     };
     let triton = [bytes(1, "triton"), bytes(2, "2.51.0"), bytes(3, "classification"), bytes(3, "sequence")].concat();
     check("triton", Op::ServerInfo, &triton, server("triton", "2.51.0", &["classification", "sequence"]));

@@ -97,7 +97,7 @@ fn schemas_of(op: &Op) -> (Option<&'static str>, &'static str) {
         Op::Complete(_) => (Some("CompletionRequest"), "InferReply"),
         Op::Embed(_) => (Some("EmbeddingRequest"), "InferReply"),
         Op::Infer(_) => (Some("TensorRequest"), "InferReply"),
-        Op::Load { .. } | Op::Unload { .. } => (Some("LifecycleRequest"), "LifecycleReply"),
+        Op::Load { .. } | Op::Unload { .. } | Op::Pull { .. } => (Some("LifecycleRequest"), "LifecycleReply"),
         Op::ListModels { .. } => (None, "ModelList"),
         Op::Describe { .. } => (None, "Model"),
         Op::ModelConfig { .. } => (None, "ModelConfig"),

@@ -394,7 +394,7 @@ fn answer(call: &Call, grpc: bool) -> BoxedStrategy<Vec<EventKind>> {
             .boxed(),
         _ => (word(), word(), vec(word(), 0..3))
             .prop_map(|(name, version, extensions)| {
-                ended(EventKind::Server(ServerInfo { name: name.into(), version, extensions }))
+                ended(EventKind::Server(ServerInfo { name: name.into(), version, extensions, told: Vec::new() }))
             })
             .boxed(),
     }

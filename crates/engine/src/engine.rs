@@ -139,6 +139,7 @@ impl Engine {
                 name: "longshore-engine".into(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 extensions: vec!["model_repository".into(), "statistics".into()],
+                ..ServerInfo::default()
             }))),
             other => {
                 let message = format!("the engine has no `{}`", other.kind().name());

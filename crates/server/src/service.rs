@@ -58,6 +58,7 @@ impl Service {
                 ]
                 .map(str::to_owned)
                 .to_vec(),
+                ..ServerInfo::default()
             },
             slots: Arc::new(Semaphore::new(options.limits.concurrent_requests)),
             limits: options.limits.clone(),

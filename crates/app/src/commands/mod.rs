@@ -82,6 +82,7 @@ async fn one_shot(command: Command, context: &mut Context) -> Result<(), Failure
         Command::Models(arguments) => models::run(&arguments, context).await,
         Command::Load(arguments) => load::load(&arguments, context).await,
         Command::Unload(arguments) => load::unload(&arguments, context).await,
+        Command::Pull(arguments) => load::pull(&arguments, context).await,
         Command::Servers => servers::run(context).await,
         Command::Chat(_) | Command::Serve(_) | Command::Sim(_) | Command::Config(_) | Command::Completions { .. } => {
             Ok(())

@@ -5,32 +5,42 @@ use longshore_core::{ModelState, model::Progress};
 
 use super::{Manner, Out, sanitise::sanitise_line, table::bytes};
 
-/// Shows the progress of one load or unload on standard error.
+/// Shows the progress of one load, unload or pull on standard error.
 pub(crate) struct LoadProgress {
     bar: Option<ProgressBar>,
     quiet: bool,
+    pulls: bool,
     last: Option<&'static str>,
 }
 
 impl LoadProgress {
     /// Nothing is shown before the first progress.
-    pub(crate) fn new(manner: Manner) -> Self {
+    pub(crate) fn new(manner: Manner, pulls: bool) -> Self {
         let bar = (manner.error_is_terminal && !manner.json).then(|| {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
                 .with_style(ProgressStyle::default_spinner())
         });
-        Self { bar, quiet: manner.json, last: None }
+        Self { bar, quiet: manner.json, pulls, last: None }
     }
 
     /// Shows where it stands.
     pub(crate) fn show(&mut self, progress: &Progress, out: &mut Out) {
-        let state = progress.state.as_str();
+        let state = self.word(&progress.state);
         match &self.bar {
-            Some(bar) => update(bar, progress),
+            Some(bar) => update(bar, progress, state),
             None if self.quiet || self.last == Some(state) => {}
-            None => out.note(&line(progress)),
+            None => out.note(&line(progress, state)),
         }
         self.last = Some(state);
+    }
+
+    /// What a pull has under way is no load, and what it has brought is there.
+    fn word(&self, state: &ModelState) -> &'static str {
+        match state {
+            ModelState::Loading if self.pulls => "pulling",
+            ModelState::Unloaded | ModelState::Ready if self.pulls => "pulled",
+            other => other.as_str(),
+        }
     }
 
     /// Takes the bar away; what is left on the screen is the command's own last word.
@@ -41,9 +51,9 @@ impl LoadProgress {
     }
 }
 
-fn update(bar: &ProgressBar, progress: &Progress) {
+fn update(bar: &ProgressBar, progress: &Progress, state: &'static str) {
     bar.set_prefix(sanitise_line(&progress.model));
-    bar.set_message(progress.state.as_str());
+    bar.set_message(state);
     let template = match progress.total_bytes {
         Some(total) => {
             bar.set_length(total);
@@ -62,8 +72,8 @@ fn update(bar: &ProgressBar, progress: &Progress) {
 }
 
 /// `built-in: loading 0.5 MiB of 1.0 MiB`.
-pub(crate) fn line(progress: &Progress) -> String {
-    let mut text = format!("{}: {}", progress.model, progress.state.as_str());
+pub(crate) fn line(progress: &Progress, state: &str) -> String {
+    let mut text = format!("{}: {state}", progress.model);
     match (&progress.state, progress.done_bytes, progress.total_bytes) {
         (ModelState::Failed(reason), ..) => text = format!("{text}: {reason}"),
         (ModelState::Loading, Some(done), Some(total)) => text = format!("{text} {} of {}", bytes(done), bytes(total)),
@@ -86,7 +96,7 @@ mod tests {
             (progress(ModelState::Ready, Some(2048), Some(2048)), "m: ready"),
             (progress(ModelState::Failed("no memory".into()), None, None), "m: failed: no memory"),
         ] {
-            assert_eq!(line(&given), expected);
+            assert_eq!(line(&given, given.state.as_str()), expected);
         }
     }
 }

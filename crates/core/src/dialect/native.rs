@@ -21,7 +21,7 @@ use http::{
 
 use self::uri::Place;
 use super::{Dialect, Exchange, ReplyDecoder, ReplyEncoder, forward};
-use crate::{Call, Capabilities, Error, Framing, Op, Origin, Protocol, ServerInfo};
+use crate::{Call, Capabilities, Error, Framing, Origin, Protocol, ServerInfo};
 
 /// This dialect's name.
 const NAME: &str = "native";
@@ -84,6 +84,7 @@ impl Dialect for Native {
             Some(Place::Infer) => request::read_inference(&body)?,
             Some(Place::Load) => request::read_load(&body)?,
             Some(Place::Unload) => request::read_unload(&body)?,
+            Some(Place::Pull) => request::read_pull(&body)?,
             Some(place) => return uri::read(place, head.uri.query().unwrap_or_default()),
             None => return Err(Error::invalid(format!("there is no {} {} here", head.method, head.uri.path()))),
         };
@@ -100,16 +101,14 @@ impl Dialect for Native {
     }
 }
 
-/// Whether the reply shall be a stream. A load or unload streams when its request says so; of those calls that did not
+/// Whether the reply shall be a stream. A load, unload or pull streams when its request says so; of those calls that did not
 /// come in by this dialect, the client half always asks for it.
 fn asks_for_stream(call: &Call) -> bool {
-    match &*call.op {
-        Op::Load { .. } | Op::Unload { .. } => match call.origin.as_ref().filter(|origin| origin.dialect == NAME) {
-            Some(origin) => request::wants_stream(&origin.body),
-            None => true,
-        },
-        op => op.streams(),
+    if !call.op.is_lifecycle() {
+        return call.op.streams();
     }
+    let origin = call.origin.as_ref().filter(|origin| origin.dialect == NAME);
+    origin.is_none_or(|origin| request::wants_stream(&origin.body))
 }
 
 /// Errors before the first event come whole.

@@ -47,13 +47,13 @@ impl Form {
         !matches!(self, Self::MlServer | Self::KServe)
     }
 
-    /// What the server can be asked for; the protocol itself has no embeddings.
+    /// What the server can be asked for; the protocol itself has no embeddings, and models come from elsewhere.
     pub(super) fn capabilities(self) -> Capabilities {
         let missing: &[OpKind] = match self {
             Self::Triton | Self::Longshore | Self::Unknown => &[],
             Self::MlServer | Self::KServe => &[OpKind::Statistics, OpKind::ModelConfig],
         };
-        Capabilities::ALL.without(Capabilities::of(&[OpKind::Embed])).without(Capabilities::of(missing))
+        Capabilities::ALL.without(Capabilities::of(&[OpKind::Embed, OpKind::Pull])).without(Capabilities::of(missing))
     }
 
     /// What to call it in a message.

@@ -41,7 +41,7 @@ fn done(finish: Finish) -> EventKind {
 fn every_answer_comes_back_to_the_letter() {
     for call in samples::calls() {
         let answer = samples::answer(&call.op);
-        let streamed = call.op.streams() || matches!(*call.op, Op::Load { .. } | Op::Unload { .. });
+        let streamed = call.op.streams() || call.op.is_lifecycle();
         if streamed || !matches!(*call.op, Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_)) {
             assert_eq!(round_trip(&call, &answer), answer, "{:?}", call.op);
         }

@@ -46,6 +46,8 @@ pub(super) fn calls() -> Vec<Call> {
         Op::Load { parameters: parameters() },
         Op::Unload { parameters: Parameters::new() },
         Op::Unload { parameters: [("unload_dependents".to_owned(), true.into())].into() },
+        Op::Pull { parameters: Parameters::new() },
+        Op::Pull { parameters: [("insecure".to_owned(), true.into())].into() },
         Op::Health(HealthScope::Model { version: None }),
         Op::Health(HealthScope::Model { version: version() }),
     ];
@@ -104,6 +106,7 @@ pub(super) fn answer(op: &Op) -> Vec<EventKind> {
         Op::Statistics { .. } => vec![EventKind::Statistics(vec![statistics("tiny"), statistics("big")])],
         Op::Load { .. } => vec![progress(ModelState::Loading, Some(5)), progress(ModelState::Ready, None)],
         Op::Unload { .. } => vec![progress(ModelState::Unloaded, None)],
+        Op::Pull { .. } => vec![progress(ModelState::Loading, Some(5)), progress(ModelState::Unloaded, None)],
         Op::Health(_) => vec![EventKind::Health(HealthReport { ok: true, detail: None })],
         Op::ServerInfo => vec![EventKind::Server(server())],
         _ => Vec::new(),
@@ -116,7 +119,12 @@ pub(super) fn answer(op: &Op) -> Vec<EventKind> {
 
 /// Whoever speaks all of these dialects.
 pub(super) fn server() -> ServerInfo {
-    ServerInfo { name: "longshore".into(), version: "1.2.3".into(), extensions: vec!["model_repository".into()] }
+    ServerInfo {
+        name: "longshore".into(),
+        version: "1.2.3".into(),
+        extensions: vec!["model_repository".into()],
+        told: Vec::new(),
+    }
 }
 
 /// A server that could not give its part.

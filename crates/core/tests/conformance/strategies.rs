@@ -69,6 +69,7 @@ fn op_of_model() -> impl Strategy<Value = Op> {
         version().prop_map(|version| Op::Statistics { version }),
         parameters().prop_map(|parameters| Op::Load { parameters }),
         parameters().prop_map(|parameters| Op::Unload { parameters }),
+        parameters().prop_map(|parameters| Op::Pull { parameters }),
         version().prop_map(|version| Op::Health(HealthScope::Model { version })),
     ]
 }

@@ -112,7 +112,7 @@ fn read_reply(op: &Op, body: &[u8]) -> Result<Vec<EventKind>, Error> {
             let StatisticsIn { statistics, unavailable } = parse(body)?;
             Ok(ended([EventKind::Statistics(statistics)].into_iter().chain(missing(unavailable))))
         }
-        Op::Load { .. } | Op::Unload { .. } => read_progress(body),
+        Op::Load { .. } | Op::Unload { .. } | Op::Pull { .. } => read_progress(body),
         Op::Health(_) => read_health(body),
         Op::ServerInfo => read_server(body),
     }

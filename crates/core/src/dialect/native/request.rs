@@ -31,7 +31,7 @@ pub(super) fn body(call: &Call) -> Result<Option<Bytes>, Error> {
         Op::Complete(completion) => body.put_completion(completion)?,
         Op::Embed(embedding) => body.put_embedding(embedding)?,
         Op::Infer(inference) => body.put_tensors(inference)?,
-        Op::Load { parameters } | Op::Unload { parameters } => {
+        Op::Load { parameters } | Op::Unload { parameters } | Op::Pull { parameters } => {
             body.put_parameters(parameters)?;
             body.put_flag("stream", true);
         }
@@ -172,6 +172,10 @@ pub(super) fn read_load(body: &[u8]) -> Result<Call, Error> {
 
 pub(super) fn read_unload(body: &[u8]) -> Result<Call, Error> {
     read_lifecycle(body, |parameters| Op::Unload { parameters })
+}
+
+pub(super) fn read_pull(body: &[u8]) -> Result<Call, Error> {
+    read_lifecycle(body, |parameters| Op::Pull { parameters })
 }
 
 /// Whether a load or unload shall be told as a stream.

@@ -17,6 +17,7 @@ use crate::{
 const MODELS: &str = "/api/models";
 const LOAD: &str = "/api/models/load";
 const UNLOAD: &str = "/api/models/unload";
+const PULL: &str = "/api/models/pull";
 const INFER: &str = "/api/infer";
 const HEALTH: &str = "/api/health";
 const STATISTICS: &str = "/api/statistics";
@@ -29,6 +30,7 @@ pub(super) enum Place<'a> {
     Config(&'a str),
     Load,
     Unload,
+    Pull,
     Infer,
     Health,
     Statistics,
@@ -42,6 +44,7 @@ impl<'a> Place<'a> {
             (&Method::GET, STATISTICS) => Some(Self::Statistics),
             (&Method::POST, LOAD) => Some(Self::Load),
             (&Method::POST, UNLOAD) => Some(Self::Unload),
+            (&Method::POST, PULL) => Some(Self::Pull),
             (&Method::POST, INFER) => Some(Self::Infer),
             (&Method::GET, _) => Self::of_model(path.strip_prefix(MODELS)?.strip_prefix('/')?),
             _ => None,
@@ -64,6 +67,7 @@ pub(super) fn written(call: &Call) -> Result<String, Error> {
         Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_) => INFER.into(),
         Op::Load { .. } => LOAD.into(),
         Op::Unload { .. } => UNLOAD.into(),
+        Op::Pull { .. } => PULL.into(),
         Op::ListModels { ready_only: false } => MODELS.into(),
         Op::ListModels { ready_only: true } => format!("{MODELS}?ready=true"),
         Op::Describe { version } => {
@@ -97,7 +101,9 @@ pub(super) fn read(place: Place<'_>, query: &str) -> Result<Call, Error> {
             Some("true" | "") => Call::new(Op::ListModels { ready_only: true }),
             Some(other) => return Err(Error::invalid(format!("`ready` is true or false, not `{other}`"))),
         },
-        Place::Load | Place::Unload | Place::Infer => return Err(Error::invalid("the request needs a body")),
+        Place::Load | Place::Unload | Place::Pull | Place::Infer => {
+            return Err(Error::invalid("the request needs a body"));
+        }
     })
 }
 

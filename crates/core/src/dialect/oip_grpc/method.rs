@@ -59,7 +59,7 @@ impl Method {
             Op::Health(HealthScope::Ready) => Self::ServerReady,
             Op::Health(HealthScope::Model { .. }) => Self::ModelReady,
             Op::ServerInfo => Self::ServerMetadata,
-            Op::Embed(_) => return None,
+            Op::Embed(_) | Op::Pull { .. } => return None,
         })
     }
 }

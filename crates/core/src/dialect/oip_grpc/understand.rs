@@ -107,7 +107,7 @@ impl Decoder {
             Method::ServerMetadata => {
                 let read: wire::ServerMetadataResponse = read(frame)?;
                 let (name, version, extensions) = (read.name.into(), read.version, read.extensions);
-                EventKind::Server(ServerInfo { name, version, extensions })
+                EventKind::Server(ServerInfo { name, version, extensions, told: Vec::new() })
             }
             Method::ModelMetadata => EventKind::Models(vec![documents::read_metadata(read(frame)?)]),
             Method::RepositoryIndex => EventKind::Models(documents::read_index(read(frame)?)),

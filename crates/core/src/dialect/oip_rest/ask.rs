@@ -74,7 +74,7 @@ fn action(op: &Op, form: Form) -> Result<Action, Error> {
         Op::Health(HealthScope::Ready) => Action::Ready,
         Op::Health(HealthScope::Model { .. }) => Action::ModelReady,
         Op::ServerInfo => Action::Server,
-        Op::Embed(_) => return Err(unsupported(form, op.kind().name())),
+        Op::Embed(_) | Op::Pull { .. } => return Err(unsupported(form, op.kind().name())),
     })
 }
 

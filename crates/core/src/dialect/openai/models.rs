@@ -69,7 +69,7 @@ pub(super) fn server_of(body: &Value) -> ServerInfo {
     };
     // The router tells a status; it is a lifecycle that other members of the family do not have.
     let extensions = if first["status"]["value"].is_string() { vec!["router".to_owned()] } else { Vec::new() };
-    ServerInfo { name: name.into(), version: String::new(), extensions }
+    ServerInfo { name: name.into(), extensions, ..ServerInfo::default() }
 }
 
 /// One model's card.
