@@ -202,7 +202,7 @@ def test_shell_completions(longshore, shell):
 def test_help_names_every_command(longshore):
     said = longshore.run("--help")
     assert said.code == 0, said
-    for command in ("chat", "infer", "embed", "models", "load", "unload", "servers", "serve", "config", "completions"):
+    for command in ("chat", "infer", "embed", "models", "load", "unload", "pull", "servers", "serve", "config", "completions"):
         assert re.search(rf"^\s+{command}\b", said.stdout, re.M), f"no {command} in\n{said}"
 
 
