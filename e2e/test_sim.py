@@ -780,6 +780,69 @@ def test_tensors(sim, client):
             infer("argmax", "INPUT0", "best")
 
 
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather at a place",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "place": {"type": "string"},
+                "unit": {"enum": ["celsius", "fahrenheit"]},
+                "days": {"type": "integer", "minimum": 1, "maximum": 7},
+            },
+            "required": ["place", "unit", "days"],
+        },
+    },
+}
+
+
+def test_tools_are_called(sim):
+    client = sim().openai()
+    messages = [{"role": "user", "content": "what is the weather?"}]
+    asked = client.chat.completions.create(model="m", messages=messages, tools=[WEATHER])
+    [choice] = asked.choices
+    assert choice.finish_reason == "tool_calls" and not choice.message.content
+    [call] = choice.message.tool_calls
+    assert call.type == "function" and call.function.name == "weather" and call.id
+    arguments = json.loads(call.function.arguments)
+    assert isinstance(arguments["place"], str)
+    assert arguments["unit"] in ("celsius", "fahrenheit") and 1 <= arguments["days"] <= 7
+
+    # The same call in a stream, put together by the client.
+    with client.chat.completions.stream(model="m", messages=messages, tools=[WEATHER]) as stream:
+        kinds = {event.type for event in stream}
+        streamed = stream.get_final_completion().choices[0]
+    assert "tool_calls.function.arguments.delta" in kinds
+    assert streamed.finish_reason == "tool_calls"
+    assert streamed.message.tool_calls[0].id == call.id
+    assert streamed.message.tool_calls[0].function.arguments == call.function.arguments
+
+    # The tool's answer is answered in words.
+    messages += [choice.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+    said = client.chat.completions.create(model="m", messages=messages, tools=[WEATHER]).choices[0]
+    assert said.finish_reason == "stop" and said.message.content and not said.message.tool_calls
+
+
+def test_tools_are_called_as_the_caller_and_the_model_say(sim):
+    running = sim(f"models: [{{ id: m, tokens: {TOKENS} }}, {{ id: n, tool_calls: never }}]\n")
+    client = running.openai()
+    other = {"type": "function", "function": {"name": "other", "parameters": {"type": "object", "properties": {}}}}
+
+    def ask(model="m", **more):
+        messages = [{"role": "user", "content": "tell me"}]
+        answer = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER, other], **more)
+        return [call.function.name for call in answer.choices[0].message.tool_calls or []]
+
+    assert ask(tool_choice="none") == []
+    assert ask(tool_choice={"type": "function", "function": {"name": "other"}}) == ["other"]
+    assert len(ask(tool_choice="required")) == 1
+    assert ask("n") == []
+    with pytest.raises(openai.BadRequestError, match="weather, other"):
+        ask(tool_choice={"type": "function", "function": {"name": "none of them"}})
+
+
 def state(http: httpx.Client, model: str) -> str:
     return {entry["id"]: entry["state"] for entry in http.get("/api/models").json()["models"]}[model]
 

@@ -268,6 +268,9 @@ pub(crate) struct Record {
     /// The server's URL, such as http://127.0.0.1:8000.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) upstream: String,
+    /// The authorities (PEM) that an https upstream must be certified by, in place of the system's.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ca: Option<PathBuf>,
     /// Where to listen on this machine; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8410")]
     pub(crate) listen: SocketAddr,

@@ -30,7 +30,7 @@ mod observe;
 mod simulator;
 mod wire;
 
-pub use config::{Distribution, Latency, Model, SimConfig, TensorFunction};
+pub use config::{Distribution, Latency, Model, SimConfig, TensorFunction, ToolUse};
 pub use faults::{Effect, RetryAfter, Rule, When};
 pub use observe::{Finding, FindingKind, LogEntry, Truth, Verdict};
 pub use simulator::{Builder, Simulator};

@@ -320,6 +320,27 @@ async fn a_reset_stream_is_reset_again() {
 }
 
 #[tokio::test]
+async fn an_upstream_with_tls_is_recorded_too() {
+    let (simulator, shelf) = (builder().tls().start().await.unwrap(), Shelf::new());
+    let authority = shelf.folder.path().join("ca.pem");
+    fs::write(&authority, simulator.authority().unwrap()).unwrap();
+    let recorder = Record::new(simulator.url(), shelf.file()).authority(&authority).start().await.unwrap();
+    let seen = exchange(recorder.address(), &chat(true)).await;
+    assert_eq!(seen.tokens(), 4, "{}", seen.text());
+    let body = br#"{"model":"a","messages":[{"role":"user","content":"over two"}],"stream":true}"#;
+    let over = over_http2(recorder.address(), "/v1/chat/completions", body, false).await;
+    assert!(over.end.is_ok() && !over.data.is_empty());
+    recorder.stop().await;
+    let player = shelf.replay().await;
+    assert_eq!(exchange(player.address(), &chat(true)).await.body(), seen.body());
+
+    // Whom the system does not trust is not spoken to.
+    let wary = Record::new(simulator.url(), shelf.folder.path().join("other")).start().await.unwrap();
+    let refused = exchange(wary.address(), &chat(true)).await;
+    assert!(refused.head().starts_with("http/1.1 502") && refused.body_text().contains("UnknownIssuer"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_is_not_recorded_is_told() {
     let (simulator, shelf) = (builder().start().await.unwrap(), Shelf::new());
     let recorder = Record::new(simulator.url(), shelf.file()).body_limit(100).start().await.unwrap();
@@ -360,8 +381,9 @@ async fn what_cannot_be_is_refused() {
     };
     let anywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let record = |url: &str| Record::new(url, shelf.file());
-    check(record("https://a.example").start().await, "no TLS");
-    check(record("a.example").start().await, "http:// URL");
+    check(record("https://a.example").authority(shelf.file()).start().await, "cassette.ndjson");
+    check(record("ftp://a.example").start().await, "http:// or https:// URL");
+    check(record("a.example").start().await, "https:// URL");
     check(record("http://me:word@a.example").start().await, "without user");
     check(record("http://a.example/?x").start().await, "query");
     check(record("http://a.example").listen(anywhere).start().await, "other machines");

@@ -18,6 +18,7 @@ pub(super) async fn run(command: &Cassette, mut out: Out) -> Result<(), Failure>
     let (started, what) = match command {
         Cassette::Record(arguments) => {
             let record = Record::new(&arguments.upstream, &arguments.file).listen(arguments.listen);
+            let record = arguments.ca.iter().fold(record, |record, file| record.authority(file));
             (record.start().await, "record")
         }
         Cassette::Replay(arguments) => {

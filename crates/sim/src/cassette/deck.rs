@@ -1,6 +1,12 @@
 //! The port of a recorder or a player: [`Deck`] serves it, and tells what goes by.
 
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -106,22 +112,39 @@ impl Deck {
         }
     }
 
-    /// Serves on a port of this machine.
-    pub(super) fn serve<F, R>(
-        listener: TcpListener,
-        notes: broadcast::Sender<CassetteNote>,
-        respond: F,
-    ) -> io::Result<Self>
-    where
-        F: Fn(ConnectionHandle, Request<Incoming>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Response<SimBody>, Broken>> + Send + 'static,
-    {
+    /// Takes the port, makes what answers there, and serves it. Where that cannot be made, nothing is left behind.
+    ///
+    /// # Errors
+    /// The address is taken, or can be reached from other machines; `make`'s own.
+    pub(super) async fn start<R: Respond>(
+        listen: SocketAddr,
+        make: impl FnOnce(broadcast::Sender<CassetteNote>) -> io::Result<R>,
+    ) -> io::Result<Self> {
+        let listener = bind(listen).await?;
         let address = listener.local_addr()?;
+        let notes = broadcast::channel(1024).0;
+        let respond = Arc::new(make(notes.clone())?);
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(accept(listener, stopped, Arc::new(respond)));
+        let serving = tokio::spawn(accept(listener, address, stopped, respond));
         Ok(Self { address, notes, stop, serving: Some(serving) })
     }
 }
+
+/// What answers behind a deck's port.
+pub(super) trait Respond: Send + Sync + 'static {
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// [`Broken`] where no reply is to be seen.
+    fn handle(
+        self: Arc<Self>,
+        connection: ConnectionHandle,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<SimBody>, Broken>> + Send;
+}
+
+/// A free port of this machine.
+pub(super) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl Drop for Deck {
     fn drop(&mut self) {
@@ -137,14 +160,9 @@ impl fmt::Debug for Deck {
     }
 }
 
-/// The channel in which a deck tells what goes by.
-pub(super) fn notes() -> broadcast::Sender<CassetteNote> {
-    broadcast::channel(1024).0
-}
-
 /// # Errors
 /// The address is taken, or can be reached from other machines.
-pub(super) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if !address.ip().is_loopback() {
         let message = format!("{address} can be reached from other machines: listen on 127.0.0.1");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -158,16 +176,14 @@ pub(super) fn about(file: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }
 
-async fn accept<F, R>(listener: TcpListener, mut stop: watch::Receiver<bool>, respond: Arc<F>)
-where
-    F: Fn(ConnectionHandle, Request<Incoming>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Response<SimBody>, Broken>> + Send + 'static,
-{
+async fn accept<R: Respond>(
+    listener: TcpListener,
+    address: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+    respond: Arc<R>,
+) {
     let mut connections = JoinSet::new();
-    let builder = match listener.local_addr() {
-        Ok(address) => Arc::new(connection_builder(&ServerOptions::new(address))),
-        Err(error) => return tracing::warn!(%error, "the port is gone"),
-    };
+    let builder = Arc::new(connection_builder(&ServerOptions::new(address)));
     for index in 0.. {
         let stream = loop {
             tokio::select! {
@@ -183,7 +199,7 @@ where
         let _ = stream.set_nodelay(true);
         let (builder, stop, respond) = (builder.clone(), stop.clone(), respond.clone());
         connections.spawn(async move {
-            let respond = move |connection, request| respond(connection, request);
+            let respond = move |connection, request| respond.clone().handle(connection, request);
             converse(&builder, stream, ConnectionHandle::new(index), stop, respond).await;
         });
     }

@@ -11,6 +11,7 @@ mod format;
 mod record;
 mod redact;
 mod replay;
+mod upstream;
 
 pub use deck::{CassetteNote, Deck, Outcome};
 pub use record::Record;

@@ -7,26 +7,22 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use futures_util::future::poll_fn;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::{
     BODY_LIMIT, CassetteNote, Deck, Outcome,
-    deck::{INTERNAL_ERROR, Outlet, bind, notes},
+    deck::{ANY_PORT, INTERNAL_ERROR, Outlet, Respond},
     format::{Asked, Chunk, End, Exchange, Format, Head, Writer},
     redact::Secrets,
+    upstream::{Upstream, bad_gateway, because, http2_code, strip},
 };
 use crate::{
     faults::{Broken, SimBody},
@@ -37,16 +33,24 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Record {
     upstream: String,
+    authority: Option<PathBuf>,
     file: PathBuf,
     listen: SocketAddr,
     body_limit: usize,
 }
 
 impl Record {
-    /// A recorder of what goes to `upstream`, an `http://` URL, into a file that does not exist yet.
+    /// A recorder of what goes to `upstream`, an `http://` or `https://` URL, into a file that does not exist yet.
     pub fn new(upstream: impl Into<String>, file: impl AsRef<Path>) -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { upstream: upstream.into(), file: file.as_ref().to_owned(), listen, body_limit: BODY_LIMIT }
+        let (upstream, file) = (upstream.into(), file.as_ref().to_owned());
+        Self { upstream, authority: None, file, listen: ANY_PORT, body_limit: BODY_LIMIT }
+    }
+
+    /// The file, PEM, with the authorities that an `https` upstream must be certified by; the default are the system's.
+    #[must_use]
+    pub fn authority(mut self, file: impl AsRef<Path>) -> Self {
+        self.authority = Some(file.as_ref().to_owned());
+        self
     }
 
     /// The address; the default is a free port of 127.0.0.1.
@@ -70,21 +74,15 @@ impl Record {
     /// its client sees the end of it. One that the client gives up is given up upstream too, and is not recorded.
     ///
     /// # Errors
-    /// The upstream is no `http://` URL; the file exists or cannot be made; the address is taken, or can be reached from
-    /// other machines.
+    /// The upstream is no URL of HTTP; its authorities cannot be read; the file exists or cannot be made; the address is
+    /// taken, or can be reached from other machines.
     pub async fn start(self) -> io::Result<Deck> {
-        let upstream =
-            Upstream::new(&self.upstream).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
-        let listener = bind(self.listen).await?;
-        let notes = notes();
-        let recorder = Arc::new(Recorder {
-            upstream,
-            writer: Mutex::new(Writer::create(&self.file)?),
-            secrets: Mutex::default(),
-            notes: notes.clone(),
-            body_limit: self.body_limit,
-        });
-        Deck::serve(listener, notes, move |connection, request| recorder.clone().handle(connection, request))
+        let upstream = Upstream::new(&self.upstream, self.authority.as_deref())?;
+        Deck::start(self.listen, |notes| {
+            let writer = Mutex::new(Writer::create(&self.file)?);
+            Ok(Recorder { upstream, writer, secrets: Mutex::default(), notes, body_limit: self.body_limit })
+        })
+        .await
     }
 }
 
@@ -97,7 +95,7 @@ struct Recorder {
     body_limit: usize,
 }
 
-impl Recorder {
+impl Respond for Recorder {
     /// Passes one request on, and its reply back.
     ///
     /// # Errors
@@ -348,7 +346,7 @@ impl Default for Asking {
 }
 
 /// A request's body, which goes by and is remembered.
-struct Tee {
+pub(super) struct Tee {
     body: Incoming,
     asking: Arc<Mutex<Asking>>,
 }
@@ -386,110 +384,6 @@ impl Body for Tee {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-/// The server that is recorded.
-struct Upstream {
-    /// `http://host:port/prefix`, without a slash at its end.
-    base: String,
-    http1: Client<HttpConnector, Tee>,
-    /// Without TLS, HTTP/2 has to be known beforehand: whoever speaks it to the recorder wants it there.
-    http2: Client<HttpConnector, Tee>,
-}
-
-impl Upstream {
-    fn new(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|error| format!("the upstream {url:?} is not a URL: {error}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err("the recorder speaks no TLS to its upstream: name an http:// URL, or a TLS-terminating \
-                            proxy in front of it"
-                    .into());
-            }
-            _ => return Err("the upstream must be an http:// URL, such as http://127.0.0.1:8000".into()),
-        }
-        if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
-            return Err(
-                "the upstream must be a host and a port, without user and password: send those as a header".into()
-            );
-        }
-        if uri.query().is_some() {
-            return Err("the upstream cannot have a query: each request brings its own".into());
-        }
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_secs(10)));
-        let client = |http2| Client::builder(TokioExecutor::new()).http2_only(http2).build(connector.clone());
-        Ok(Self { base: url.trim_end_matches('/').to_owned(), http1: client(false), http2: client(true) })
-    }
-
-    async fn request(
-        &self,
-        head: http::request::Parts,
-        body: Tee,
-    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
-        let http2 = head.version == Version::HTTP_2;
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.headers_mut() = head.headers;
-        strip(request.headers_mut(), http2);
-        // hyper writes the upstream's own.
-        request.headers_mut().remove(header::HOST);
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        // Both halves were parts of a URI, so together they are one.
-        if let Ok(uri) = format!("{}{target}", self.base).parse() {
-            *request.uri_mut() = uri;
-        }
-        *request.version_mut() = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        if http2 { self.http2.request(request).await } else { self.http1.request(request).await }
-    }
-}
-
-/// Headers that are about one connection alone (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: &[&str] =
-    &["connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "transfer-encoding", "upgrade"];
-
-/// Takes out what is about one connection alone. `te: trailers` stays in HTTP/2: gRPC servers insist on it.
-fn strip(headers: &mut HeaderMap, http2: bool) {
-    let trailers = http2 && headers.get(header::TE).is_some_and(|value| value == "trailers");
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(*name);
-    }
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-}
-
-/// The code with which the upstream reset the stream.
-fn http2_code(error: &(dyn std::error::Error + 'static)) -> Option<u32> {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.filter_map(|error| error.downcast_ref::<h2::Error>()).find_map(|error| error.reason()).map(u32::from)
-}
-
-fn bad_gateway(upstream: &str, error: &hyper_util::client::legacy::Error) -> Response<SimBody> {
-    let message = format!("the upstream {upstream} cannot be reached: {}", because(error));
-    let body = json!({ "error": { "message": message, "type": "upstream_unreachable" } }).to_string();
-    let mut response = Response::new(SimBody::whole(body.into()));
-    *response.status_mut() = StatusCode::BAD_GATEWAY;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// The last cause is what the system said.
-fn because(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.last().map_or_else(String::new, ToString::to_string)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

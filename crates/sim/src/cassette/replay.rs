@@ -24,7 +24,7 @@ use tokio::sync::broadcast;
 
 use super::{
     BODY_LIMIT, CassetteNote, Deck, Outcome,
-    deck::{INTERNAL_ERROR, Outlet, bind, notes},
+    deck::{ANY_PORT, INTERNAL_ERROR, Outlet, Respond},
     format::{End, Exchange, read},
     redact::Secrets,
 };
@@ -46,8 +46,7 @@ pub struct Replay {
 impl Replay {
     /// A player of this cassette.
     pub fn new(file: impl AsRef<Path>) -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { file: file.as_ref().to_owned(), listen, speed: 1.0, body_limit: BODY_LIMIT }
+        Self { file: file.as_ref().to_owned(), listen: ANY_PORT, speed: 1.0, body_limit: BODY_LIMIT }
     }
 
     /// The address; the default is a free port of 127.0.0.1.
@@ -84,17 +83,12 @@ impl Replay {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let exchanges = read(&self.file, self.body_limit)?;
-        let listener = bind(self.listen).await?;
-        let notes = notes();
-        let player = Arc::new(Player {
-            cassette: exchanges.into_iter().map(|exchange| Arc::new(Track::new(exchange))).collect(),
-            turns: Mutex::default(),
-            clock: Clock::real()?,
-            speed: self.speed,
-            notes: notes.clone(),
-            body_limit: self.body_limit,
-        });
-        Deck::serve(listener, notes, move |connection, request| player.clone().handle(connection, request))
+        let cassette = exchanges.into_iter().map(|exchange| Arc::new(Track::new(exchange))).collect();
+        Deck::start(self.listen, |notes| {
+            let (turns, clock) = (Mutex::default(), Clock::real()?);
+            Ok(Player { cassette, turns, clock, speed: self.speed, notes, body_limit: self.body_limit })
+        })
+        .await
     }
 }
 
@@ -180,7 +174,7 @@ impl Found {
     }
 }
 
-impl Player {
+impl Respond for Player {
     /// Answers one request.
     ///
     /// # Errors
@@ -237,7 +231,9 @@ impl Player {
         *response.headers_mut() = head.headers.map().unwrap_or_default();
         Ok(response)
     }
+}
 
+impl Player {
     /// The request's body; of a stream of calls, as much as was recorded of it.
     async fn read(&self, mut body: Incoming, grpc: Option<&Wanted>) -> Result<Vec<u8>, Unread> {
         let mut bytes = Vec::new();

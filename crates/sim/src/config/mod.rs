@@ -10,7 +10,7 @@ mod shape;
 use serde::{Deserialize, Serialize};
 
 pub use latency::{Distribution, Latency, NoDistribution};
-pub use models::{Memory, Model, TensorFunction, WhenFull};
+pub use models::{Memory, Model, TensorFunction, ToolUse, WhenFull};
 pub use shape::{Freeze, Shape};
 
 use crate::faults::Rule;
@@ -125,10 +125,13 @@ freezes: [{ at: 5s, lasting: 2s }]
 models:
 - { id: a, tokens: 50, load_time: 3s, loaded: false }
 - { id: b, kind: embedding, size: 700MB }
+- { id: c, tool_calls: 0.5 }
+- { id: d, tool_calls: never }
 ",
         )
         .unwrap();
-        assert_eq!((config.seed, config.slots, config.models.len()), (7, 4, 2));
+        assert_eq!((config.seed, config.slots, config.models.len()), (7, 4, 4));
+        assert_eq!((config.models[2].tool_calls, config.models[3].tool_calls), (ToolUse::Share(0.5), ToolUse::Never));
         assert_eq!(config.latency.itl, Distribution::Fixed(Duration::from_millis(10)));
         assert_eq!((config.memory.budget, config.memory.when_full), (10_000_000_000, WhenFull::Refuse));
         assert_eq!((config.models[0].load_time, config.models[1].size), (Duration::from_secs(3), 700_000_000));
@@ -147,5 +150,6 @@ models:
         check("models: [{ id: a }, { id: a }]", "twice");
         check("models: [{ id: ../a }]", "../a");
         check("models: [{ id: a, load_time: 3 }]", "duration");
+        check("models: [{ id: a, tool_calls: 2 }]", "from 0 to 1");
     }
 }

@@ -31,6 +31,8 @@ pub struct Model {
     pub tokens: u32,
     /// Tokens of reasoning before the answer.
     pub reasoning_tokens: u32,
+    /// When it calls a tool that a chat offers.
+    pub tool_calls: ToolUse,
     /// Components of a vector.
     pub dimensions: u32,
     /// What a tensor model computes.
@@ -56,6 +58,7 @@ impl Default for Model {
             load_error: None,
             tokens: 16,
             reasoning_tokens: 0,
+            tool_calls: ToolUse::First,
             dimensions: 64,
             function: TensorFunction::Identity,
             inputs: Vec::new(),
@@ -90,6 +93,62 @@ impl Model {
             inputs: vec![spec("INPUT0", DataType::Fp32)],
             outputs: vec![output],
             ..Self::chat(id)
+        }
+    }
+}
+
+/// When a model answers with the call of a tool, in place of text. `tool_choice` may force it to, or forbid it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub enum ToolUse {
+    /// Once for each message of the user: what the tool says is answered in text.
+    #[default]
+    First,
+    /// Whenever tools are offered.
+    Always,
+    /// It does not know what tools are, not even when it is forced.
+    Never,
+    /// For this share of conversations, from 0 to 1, decided by the seed and what was said.
+    Share(f64),
+}
+
+/// [`ToolUse`] as people write it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Word(Word),
+    Share(f64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    First,
+    Always,
+    Never,
+}
+
+impl TryFrom<Written> for ToolUse {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Word(Word::First) => Ok(Self::First),
+            Written::Word(Word::Always) => Ok(Self::Always),
+            Written::Word(Word::Never) => Ok(Self::Never),
+            Written::Share(share) if (0.0..=1.0).contains(&share) => Ok(Self::Share(share)),
+            Written::Share(_) => Err("a share of conversations that call a tool is from 0 to 1"),
+        }
+    }
+}
+
+impl From<ToolUse> for Written {
+    fn from(wants: ToolUse) -> Self {
+        match wants {
+            ToolUse::First => Self::Word(Word::First),
+            ToolUse::Always => Self::Word(Word::Always),
+            ToolUse::Never => Self::Word(Word::Never),
+            ToolUse::Share(share) => Self::Share(share),
         }
     }
 }

@@ -149,8 +149,14 @@ impl Generation {
             if !reasoning.is_empty() && self.setting.tensors.is_none() {
                 self.out.push_back(EventKind::Reasoning { index, text: reasoning });
             }
-            if !text.is_empty() {
-                self.out.push_back(EventKind::Text { index, text });
+            match &self.plan.tool {
+                // A whole answer has its calls whole: see `finish`.
+                Some(tool) if border < to && self.setting.stream => {
+                    let calls = tool.delta(border == self.plan.reasoning, &text);
+                    self.out.push_back(EventKind::ToolCalls { index, calls });
+                }
+                None if !text.is_empty() => self.out.push_back(EventKind::Text { index, text }),
+                _ => {}
             }
         }
     }
@@ -164,6 +170,10 @@ impl Generation {
         let prompt_tokens = self.plan.prompt_tokens;
         if let Some(id) = self.setting.tensors.clone() {
             self.texts_to_tensors(&id);
+        }
+        if let Some(tool) = self.plan.tool.as_ref().filter(|_| !self.setting.stream) {
+            let said = (self.plan.reasoning..self.plan.steps()).map(|at| self.plan.token(0, at)).collect::<String>();
+            self.out.push_back(EventKind::ToolCalls { index: 0, calls: tool.whole(&said) });
         }
         self.out.push_back(EventKind::Usage(Usage { prompt_tokens, completion_tokens, cached_tokens: None }));
         self.out.push_back(EventKind::Done(self.plan.finish.clone()));

@@ -6,34 +6,32 @@
 pub(crate) mod clock;
 pub(crate) mod draw;
 mod generation;
+mod lifecycle;
 mod models;
 mod schedule;
 mod tensors;
 mod text;
+mod tools;
 
 use std::{collections::HashMap, io, sync::Arc, sync::Mutex, sync::PoisonError, time::Duration};
 
 use futures_core::future::BoxFuture;
-use futures_util::{StreamExt, stream};
 use longshore_core::{
-    Backend, Call, Error, ErrorKind, Event, EventKind, Events, Finish, ModelKind, ModelState, Op, Reply, Route, Sent,
-    Usage,
-    call::{Embedding, HealthScope, Inference},
+    Backend, Call, Error, EventKind, Events, ModelKind, Op, Reply, Route, Sent, Usage,
+    call::{Embedding, Inference},
     capability::OpKind,
-    model::{HealthReport, Progress},
     text_model,
 };
 use serde_json::{Value, json};
 
 use crate::{
     config::{Latency, Model, SimConfig},
-    faults::Effect,
     observe::{Key, Observer, Record},
 };
 use clock::{Clock, Tick};
 use draw::Draw;
 use generation::{Generation, Setting};
-use models::{Lease, LoadStatus, Models};
+use models::{Lease, Models};
 use schedule::{Schedule, Turn};
 use text::Plan;
 
@@ -135,83 +133,6 @@ impl Engine {
         answered.inspect_err(|error| record.note(|draft| draft.error = Some(error.kind().as_str())))
     }
 
-    /// What a server says about itself and its models.
-    async fn tell(&self, call: &Call) -> Result<Reply, Error> {
-        let id = call.model_name();
-        let models = &self.0.models;
-        match &*call.op {
-            Op::ListModels { ready_only } => {
-                let mut list = models.info(None)?;
-                list.retain(|model| !ready_only || model.state == ModelState::Ready);
-                Ok(ready(EventKind::Models(list)))
-            }
-            Op::Describe { .. } => Ok(ready(EventKind::Models(models.info(Some(id))?))),
-            Op::ModelConfig { .. } => Ok(ready(EventKind::ModelConfig(configuration(&*models.find(id)?)))),
-            Op::Statistics { .. } => Ok(ready(EventKind::Statistics(models.statistics(call.model.as_deref())?))),
-            Op::Load { .. } => Ok(self.load(id)?),
-            Op::Unload { .. } => {
-                models.unload(id).await?;
-                let model = models.find(id)?.id.clone();
-                Ok(ready(EventKind::Progress(Progress { model, state: ModelState::Unloaded, ..Progress::default() })))
-            }
-            Op::Health(scope) => Ok(ready(EventKind::Health(self.health(id, scope)?))),
-            other => {
-                let message = format!("the simulator has no `{}`", other.kind().name());
-                Err(Error::new(ErrorKind::Unsupported, message).sent(Sent::No))
-            }
-        }
-    }
-
-    fn health(&self, id: &str, scope: &HealthScope) -> Result<HealthReport, Error> {
-        if !matches!(scope, HealthScope::Model { .. }) {
-            return Ok(HealthReport { ok: true, detail: None });
-        }
-        let state = self.0.models.state(id)?.0;
-        let ok = state == ModelState::Ready;
-        Ok(HealthReport { ok, detail: (!ok).then(|| state.as_str().to_owned()) })
-    }
-
-    /// Begins a load; the events are its progress. It goes on when nobody listens.
-    fn load(&self, id: &str) -> Result<Reply, Error> {
-        let status = self.0.models.begin_load(id)?;
-        self.progress(id, status)
-    }
-
-    /// A load that does not succeed, for what the effect says.
-    ///
-    /// # Errors
-    /// `UnknownModel`; the load's failure, where that does not take time.
-    pub(crate) fn failing_load(&self, id: &str, effect: &Effect) -> Result<Reply, Error> {
-        match effect {
-            Effect::LoadOutOfMemory { needed } => Err(self.0.models.refuse_load(id, *needed)),
-            Effect::LoadFails { reason } => self.progress(id, self.0.models.begin_failing_load(id, reason)?),
-            _ => self.load(id),
-        }
-    }
-
-    /// Takes a model away as soon as its running requests are over. Needs a tokio runtime.
-    pub(crate) fn begin_unload(&self, id: &str) {
-        let (models, id) = (self.0.models.clone(), self.0.models.find(id).map(|model| model.id.clone()));
-        if let Ok(id) = id {
-            // An unknown model is the only failure, and this one is known.
-            tokio::spawn(async move { models.unload(&id).await });
-        }
-    }
-
-    fn progress(&self, id: &str, status: LoadStatus) -> Result<Reply, Error> {
-        let model = self.0.models.find(id)?;
-        let models = self.0.models.clone();
-        let events = stream::unfold(Some((Some(status), model)), move |state| {
-            let models = models.clone();
-            async move {
-                let (status, model) = state?;
-                let Some(status) = status else { return Some((Ok(Event::now(EventKind::Done(Finish::Stop))), None)) };
-                Some(next_of_load(&models, status, model).await)
-            }
-        });
-        Ok(Reply::new(route(), events.boxed()))
-    }
-
     /// Waits for what every answer waits for: the server to thaw, the network, the model, a slot.
     async fn begin(&self, id: &str, key: &Key, record: &Record) -> Result<Begun, Error> {
         let Inner { clock, schedule, models, config, .. } = &*self.0;
@@ -297,7 +218,8 @@ impl Engine {
         let op = text_model::op_of_inference(inference).map_err(|error| error.sent(Sent::No))?;
         let tensors = Some(inference.id.clone());
         let plan = |model: &Model, seed| match &op {
-            Op::Chat(chat) => Plan::of_chat(chat, model, seed),
+            // A tensor has no place for the call of a tool.
+            Op::Chat(chat) => Plan::of_transcript(chat, model, seed),
             Op::Complete(completion) => Plan::of_completion(completion, model, seed),
             _ => Err(Error::invalid("the inference is neither a conversation nor a text to continue")),
         };
@@ -358,49 +280,6 @@ impl Draws {
     fn prefill(&self, latency: &Latency, tokens: u64) -> Duration {
         self.of("prefill", &latency.prefill_per_token).saturating_mul(u32::try_from(tokens).unwrap_or(u32::MAX))
     }
-}
-
-/// The event that says where a load stands, after waiting for it to have come further if it is not the first.
-async fn next_of_load(
-    models: &Models,
-    status: LoadStatus,
-    model: Arc<Model>,
-) -> (Result<Event, Error>, Option<(Option<LoadStatus>, Arc<Model>)>) {
-    if let ModelState::Failed(reason) = &status.state {
-        let message = format!("the load of `{}` failed: {reason}", model.id);
-        return (Err(Error::new(ErrorKind::Server, message)), None);
-    }
-    let event = Event::now(EventKind::Progress(Progress {
-        model: model.id.clone(),
-        state: status.state.clone(),
-        done_bytes: Some(status.done),
-        total_bytes: Some(status.total),
-    }));
-    if status.next.is_none() {
-        return (Ok(event), Some((None, model)));
-    }
-    models.wait(status).await;
-    match models.load_status(&model.id) {
-        Ok(next) => (Ok(event), Some((Some(next), model))),
-        Err(error) => (Err(error), None),
-    }
-}
-
-/// The declaration of a model, in the form in which Triton shows its configuration.
-fn configuration(model: &Model) -> Value {
-    let tensor = |specs: &[longshore_core::model::TensorSpec]| {
-        let one = |spec: &longshore_core::model::TensorSpec| json!({"name": spec.name, "data_type": format!("TYPE_{}", spec.datatype), "dims": spec.shape});
-        specs.iter().map(one).collect::<Vec<_>>()
-    };
-    json!({
-        "name": &*model.id,
-        "platform": "longshore_sim",
-        "backend": "longshore_sim",
-        "max_batch_size": 0,
-        "input": tensor(&model.inputs),
-        "output": tensor(&model.outputs),
-        "parameters": {"simulated": model},
-    })
 }
 
 fn wrong_kind(model: &Model, wanted: &str) -> Error {

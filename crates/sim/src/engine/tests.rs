@@ -1,8 +1,8 @@
 //! The engine on a virtual clock: what is planned happens to the nanosecond.
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use longshore_core::{
-    Answer, Tensor,
+    Answer, ErrorKind, Finish, Tensor,
     call::{Chat, Completion, Message, Prompt, Sampling},
 };
 
@@ -177,6 +177,37 @@ async fn every_kind_of_model_answers_its_kind_of_call() {
     ] {
         assert_eq!(ask(op, model).await.unwrap_err().kind(), kind);
     }
+}
+
+#[tokio::test]
+async fn a_tool_is_called_whole_or_in_pieces_and_its_result_is_answered_in_words() {
+    let engine = Engine::new(config()).unwrap();
+    let tools = json!([{"type": "function", "function": {"name": "tide", "parameters": {
+        "type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}}}]);
+    let ask = async |stream: bool, messages: Vec<Message>| {
+        let extra = [("tools".to_owned(), tools.clone())].into_iter().collect();
+        let call = Call::new(Op::Chat(Chat { messages, stream, extra, ..Chat::default() }));
+        answer_all(&engine, vec![call]).await.remove(0).unwrap()
+    };
+    let question = vec![Message::new("user", "how high is the water?")];
+    let whole = ask(false, question.clone()).await;
+    assert_eq!((whole.finish.clone(), whole.text()), (Some(Finish::ToolCalls), ""));
+    let [(0, calls)] = &whole.tool_calls[..] else { panic!("{:?}", whole.tool_calls) };
+    assert_eq!(calls[0]["function"]["name"], "tide");
+    let arguments: Value = serde_json::from_str(calls[0]["function"]["arguments"].as_str().unwrap()).unwrap();
+    assert!(arguments["port"].is_string(), "{arguments}");
+
+    let pieces = ask(true, question.clone()).await;
+    assert_eq!((&pieces.finish, pieces.usage), (&whole.finish, whole.usage));
+    assert_eq!(pieces.tool_calls[0].1[0]["id"], calls[0]["id"]);
+    let joined: String =
+        pieces.tool_calls.iter().map(|(_, delta)| delta[0]["function"]["arguments"].as_str().unwrap()).collect();
+    assert_eq!(joined, calls[0]["function"]["arguments"].as_str().unwrap());
+    assert_eq!(pieces.usage.unwrap().completion_tokens, pieces.tool_calls.len() as u64);
+
+    let answered = ask(true, [question, vec![Message::new("tool", "two metres")]].concat()).await;
+    assert_eq!((&answered.finish, answered.tool_calls.len()), (&Some(Finish::Stop), 0));
+    assert!(!answered.text().is_empty());
 }
 
 #[tokio::test]

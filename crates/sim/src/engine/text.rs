@@ -5,7 +5,10 @@ use longshore_core::{
     call::{Chat, Completion, Prompt, Sampling},
 };
 
-use super::draw::{Draw, fnv};
+use super::{
+    draw::{Draw, fnv},
+    tools::{self, ToolCall},
+};
 use crate::config::Model;
 
 /// An answer that is decided, before any of it is given.
@@ -18,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) reasoning: u32,
     /// Of each choice, beside the reasoning.
     pub(crate) tokens: u32,
+    /// What the tokens are pieces of, where they are no text.
+    pub(crate) tool: Option<ToolCall>,
     pub(crate) finish: Finish,
     pub(crate) stop: Vec<String>,
 }
@@ -25,14 +30,28 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of_chat(chat: &Chat, model: &Model, seed: u64) -> Result<Self, Error> {
         let text = longshore_core::text_model::transcript(&chat.messages);
-        Self::new(&[text], &chat.sampling, model, seed)
+        let draw = Draw::new(of_request(seed, &chat.sampling), "tool", fnv(text.as_bytes()), 0);
+        let tool = tools::call_for(chat, model.tool_calls, draw)?;
+        Self::new(&[text], &chat.sampling, model, seed, tool)
+    }
+
+    /// The same, whatever tools the chat offers.
+    pub(crate) fn of_transcript(chat: &Chat, model: &Model, seed: u64) -> Result<Self, Error> {
+        let text = longshore_core::text_model::transcript(&chat.messages);
+        Self::new(&[text], &chat.sampling, model, seed, None)
     }
 
     pub(crate) fn of_completion(completion: &Completion, model: &Model, seed: u64) -> Result<Self, Error> {
-        Self::new(&texts(&completion.prompt), &completion.sampling, model, seed)
+        Self::new(&texts(&completion.prompt), &completion.sampling, model, seed, None)
     }
 
-    fn new(prompts: &[String], sampling: &Sampling, model: &Model, seed: u64) -> Result<Self, Error> {
+    fn new(
+        prompts: &[String],
+        sampling: &Sampling,
+        model: &Model,
+        seed: u64,
+        tool: Option<ToolCall>,
+    ) -> Result<Self, Error> {
         let prompt_tokens: u64 = prompts.iter().map(|prompt| count_tokens(prompt)).sum();
         let longest = prompts.iter().map(|prompt| count_tokens(prompt)).max().unwrap_or_default();
         let room = model.context_window.saturating_sub(longest);
@@ -44,27 +63,35 @@ impl Plan {
             );
             return Err(Error::new(ErrorKind::ContextTooLong, message).sent(Sent::No));
         }
-        let natural = model.tokens.saturating_add(model.reasoning_tokens);
+        let natural = tool.as_ref().map_or(model.tokens, ToolCall::steps).saturating_add(model.reasoning_tokens);
         let limit = sampling.max_tokens.unwrap_or(u32::MAX).min(u32::try_from(room).unwrap_or(u32::MAX));
-        let endless = sampling.ignore_eos == Some(true) && sampling.max_tokens.is_some();
+        let endless = tool.is_none() && sampling.ignore_eos == Some(true) && sampling.max_tokens.is_some();
         let all = if endless { limit } else { natural.min(limit) };
         let reasoning = model.reasoning_tokens.min(all);
-        // A seed of the request's own gives other words, always the same ones.
-        let seed = sampling.seed.map_or(seed, |own| seed ^ own.cast_unsigned().rotate_left(32));
+        let seed = of_request(seed, sampling);
+        let finish = match &tool {
+            _ if endless || natural > limit => Finish::Length,
+            Some(_) => Finish::ToolCalls,
+            None => Finish::Stop,
+        };
         Ok(Self {
             choices: prompts.iter().map(|prompt| Draw::new(seed, "text", fnv(prompt.as_bytes()), 0).next()).collect(),
             prompt_tokens,
             reasoning,
             tokens: all - reasoning,
-            finish: if endless || natural > limit { Finish::Length } else { Finish::Stop },
+            tool,
+            finish,
             stop: sampling.stop.clone(),
         })
     }
 
-    /// The text of a choice's token, of all its tokens in a row.
+    /// The text of a choice's token, of all its tokens in a row; of a tool call, the piece of its arguments.
     pub(crate) fn token(&self, choice: usize, position: u32) -> String {
+        if let Some(tool) = self.tool.as_ref().filter(|_| position >= self.reasoning) {
+            return tool.piece(position - self.reasoning).to_owned();
+        }
         let first = position == 0 || position == self.reasoning;
-        let word = WORDS[Draw::new(self.choices[choice], "word", position.into(), 0).below(WORDS.len())];
+        let word = word(&mut Draw::new(self.choices[choice], "word", position.into(), 0));
         if first { word.to_owned() } else { format!(" {word}") }
     }
 
@@ -75,7 +102,7 @@ impl Plan {
 
     /// The same plan, ended before the first stop text of the first choice.
     pub(crate) fn until_stop(mut self) -> Self {
-        if self.stop.is_empty() {
+        if self.stop.is_empty() || self.tool.is_some() {
             return self;
         }
         let mut text = String::new();
@@ -89,6 +116,11 @@ impl Plan {
         }
         self
     }
+}
+
+/// A seed of the request's own gives other words, always the same ones.
+fn of_request(seed: u64, sampling: &Sampling) -> u64 {
+    sampling.seed.map_or(seed, |own| seed ^ own.cast_unsigned().rotate_left(32))
 }
 
 /// The prompt's texts; tokens are numbers written out, so that each counts as one.
@@ -105,6 +137,11 @@ pub(crate) fn texts(prompt: &Prompt) -> Vec<String> {
 /// A simulated tokenizer: a token is what stands between blanks, and there is at least one.
 pub(crate) fn count_tokens(text: &str) -> u64 {
     (text.split_whitespace().count() as u64).max(1)
+}
+
+/// One of the words that models say.
+pub(super) fn word(draw: &mut Draw) -> &'static str {
+    WORDS[draw.below(WORDS.len())]
 }
 
 const WORDS: [&str; 64] = [

@@ -3,19 +3,22 @@
 //! A load is an interval of the clock, not a task: where it stands is computed when somebody looks. So it goes on when
 //! whoever began it goes away, and simultaneous loads of one model are one.
 
+mod entry;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use longshore_core::{
-    Error, ErrorKind, ModelInfo, ModelKind, ModelState, Sent, model::DurationStatistic, model::ModelStatistics,
-};
+use longshore_core::{Error, ErrorKind, ModelInfo, ModelState, Sent, model::ModelStatistics};
 use tokio::sync::Notify;
 
 use super::clock::{Clock, Tick};
-use crate::config::{Memory, Model, WhenFull};
+use crate::config::{Memory, Model};
+pub(crate) use entry::LoadStatus;
+use entry::{Entry, State, make_room};
 
 /// All models of a server. Clones share them.
 #[derive(Clone)]
@@ -29,53 +32,9 @@ struct Inner {
     changed: Notify,
 }
 
-struct Entry {
-    model: Arc<Model>,
-    state: State,
-    running: usize,
-    last_used: Tick,
-    /// How often it was loaded: answers of another revision may differ.
-    revision: u64,
-    ready_at: Option<Tick>,
-    /// Why the load that is under way will fail, if it is one that was made to.
-    will_fail: Option<String>,
-    answered: u64,
-    compute: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum State {
-    Unloaded,
-    Loading { from: Tick, until: Tick },
-    Ready,
-    Draining,
-    Failed(String),
-}
-
-/// How far a load has come.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LoadStatus {
-    pub(crate) state: ModelState,
-    pub(crate) done: u64,
-    pub(crate) total: u64,
-    /// When to look again; `None`: it is over.
-    pub(crate) next: Option<Tick>,
-}
-
 impl Models {
     pub(crate) fn new(clock: Clock, models: &[Model], memory: Memory) -> Self {
-        let entry = |model: &Model| Entry {
-            model: Arc::new(model.clone()),
-            state: if model.loaded { State::Ready } else { State::Unloaded },
-            running: 0,
-            last_used: Tick::ZERO,
-            revision: u64::from(model.loaded),
-            ready_at: model.loaded.then_some(Tick::ZERO),
-            will_fail: None,
-            answered: 0,
-            compute: Duration::ZERO,
-        };
-        let entries = Mutex::new(models.iter().map(entry).collect());
+        let entries = Mutex::new(models.iter().map(Entry::new).collect());
         Self(Arc::new(Inner { clock, memory, entries, changed: Notify::new() }))
     }
 
@@ -283,96 +242,6 @@ impl Models {
     }
 }
 
-impl Entry {
-    fn settle(&mut self, now: Tick) {
-        let State::Loading { from, until } = self.state else { return };
-        // A load that fails does so half-way: late enough to have been waited for.
-        let half = from + (until - from) / 2;
-        match self.will_fail.as_ref().or(self.model.load_error.as_ref()) {
-            Some(reason) if now >= half => {
-                self.state = State::Failed(reason.clone());
-                self.will_fail = None;
-            }
-            None if now >= until => {
-                self.state = State::Ready;
-                self.revision += 1;
-                self.ready_at = Some(until);
-                self.last_used = until;
-            }
-            _ => {}
-        }
-    }
-
-    fn unload(&mut self) {
-        self.state = State::Unloaded;
-        self.ready_at = None;
-    }
-
-    fn told(&self) -> ModelState {
-        match &self.state {
-            State::Unloaded => ModelState::Unloaded,
-            State::Loading { .. } => ModelState::Loading,
-            State::Ready => ModelState::Ready,
-            State::Draining => ModelState::Draining,
-            State::Failed(reason) => ModelState::Failed(reason.clone()),
-        }
-    }
-
-    fn load_status(&self, now: Tick) -> LoadStatus {
-        let total = self.model.size;
-        let (done, next) = match self.state {
-            State::Loading { from, until } => {
-                let tenth = ((until - from) / 10).max(Duration::from_micros(1));
-                let tenths = ((now - from).as_nanos() / tenth.as_nanos()).min(9) as u32;
-                (total / 10 * u64::from(tenths), Some((from + tenth * (tenths + 1)).min(until).max(now)))
-            }
-            State::Ready => (total, None),
-            _ => (0, None),
-        };
-        LoadStatus { state: self.told(), done, total, next }
-    }
-
-    fn holds_memory(&self) -> bool {
-        matches!(self.state, State::Loading { .. } | State::Ready | State::Draining)
-    }
-
-    fn info(&mut self, started: std::time::SystemTime) -> ModelInfo {
-        let model = &self.model;
-        let mut info = ModelInfo::new(model.id.clone());
-        info.kind = model.kind;
-        info.family = Some("simulated".into());
-        info.platform = Some("longshore_sim".into());
-        info.size_bytes = Some(model.size);
-        info.state = self.told();
-        info.loaded_at = self.ready_at.map(|at| started + at);
-        info.versions = vec!["1".into()];
-        if model.kind != ModelKind::Tensor {
-            info.context_window = Some(model.context_window);
-            info.inputs = longshore_core::text_model::inputs();
-            info.outputs = longshore_core::text_model::outputs();
-        } else {
-            info.inputs = model.inputs.clone();
-            info.outputs = model.outputs.clone();
-        }
-        info.metadata = BTreeMap::from([("revision".to_owned(), self.revision.to_string())]);
-        info
-    }
-
-    fn statistics(&self) -> ModelStatistics {
-        let ns = u64::try_from(self.compute.as_nanos()).unwrap_or(u64::MAX);
-        let time = DurationStatistic { count: self.answered, ns };
-        ModelStatistics {
-            model: self.model.id.clone(),
-            version: "1".into(),
-            inference_count: self.answered,
-            execution_count: self.answered,
-            success: time,
-            compute_infer: time,
-            ..ModelStatistics::default()
-        }
-    }
-}
-
 /// A model in use.
 pub(crate) struct Lease {
     models: Models,
@@ -401,24 +270,6 @@ impl Drop for Lease {
     }
 }
 
-/// Unloads whatever must go so that the entry at `wanted` fits; tells how many bytes are missing if that is not
-/// possible.
-fn make_room(entries: &mut [Entry], wanted: usize, memory: Memory) -> Result<(), u64> {
-    let size = entries[wanted].model.size;
-    loop {
-        let used: u64 = entries.iter().filter(|entry| entry.holds_memory()).map(|entry| entry.model.size).sum();
-        let missing = used.saturating_add(size).saturating_sub(memory.budget);
-        if missing == 0 {
-            return Ok(());
-        }
-        let idle = entries.iter_mut().filter(|entry| entry.state == State::Ready && entry.running == 0);
-        match idle.min_by_key(|entry| entry.last_used) {
-            Some(oldest) if memory.when_full == WhenFull::Evict && size <= memory.budget => oldest.unload(),
-            _ => return Err(missing),
-        }
-    }
-}
-
 fn position(entries: &[Entry], id: &str) -> Result<usize, Error> {
     if id.is_empty() {
         return Ok(0);
@@ -433,99 +284,4 @@ fn not_ready(id: &str, why: &str) -> Error {
 
 fn load_failed(id: &str, reason: &str) -> Error {
     Error::new(ErrorKind::Server, format!("the load of `{id}` failed: {reason}")).sent(Sent::No)
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn model(id: &str, size: u64) -> Model {
-        Model { size, loaded: false, load_time: 10 * SECOND, ..Model::chat(id) }
-    }
-
-    fn models(list: &[Model], budget: u64, when_full: WhenFull) -> (Clock, Models) {
-        let clock = Clock::by_hand();
-        (clock.clone(), Models::new(clock, list, Memory { budget, when_full }))
-    }
-
-    #[test]
-    fn a_load_takes_its_time_and_tells_how_far_it_is() {
-        let (clock, models) = models(&[model("a", 1000)], u64::MAX, WhenFull::Evict);
-        let status = models.begin_load("a").unwrap();
-        assert_eq!((status.done, status.next), (0, Some(SECOND)));
-        clock.advance(4 * SECOND);
-        let joined = models.begin_load("a").unwrap();
-        assert_eq!((joined.state, joined.done, joined.next), (ModelState::Loading, 400, Some(5 * SECOND)));
-        let mut lease = Box::pin(models.lease("a", false));
-        assert!((&mut lease).now_or_never().is_none());
-        clock.advance(6 * SECOND);
-        assert_eq!(models.state("a").unwrap(), (ModelState::Ready, 1));
-        assert_eq!(models.load_status("a").unwrap().done, 1000);
-        assert!(lease.now_or_never().unwrap().is_ok());
-    }
-
-    #[test]
-    fn memory_is_made_by_evicting_what_was_used_longest_ago() {
-        let list = [model("a", 40), model("b", 40), model("c", 40), model("d", 200)];
-        let (clock, models) = models(&list, 100, WhenFull::Evict);
-        for id in ["a", "b"] {
-            models.begin_load(id).unwrap();
-            clock.advance(10 * SECOND);
-        }
-        let used = models.lease("a", false).now_or_never().unwrap().unwrap();
-        clock.advance(SECOND);
-        models.begin_load("c").unwrap();
-        let states = ["a", "b", "c"].map(|id| models.state(id).unwrap().0);
-        assert_eq!(states, [ModelState::Ready, ModelState::Unloaded, ModelState::Loading]);
-        // One is used, the other is loading: nothing can go.
-        let error = models.begin_load("b").unwrap_err();
-        assert_eq!((error.kind(), error.server_code()), (ErrorKind::Overloaded, Some("out_of_memory")));
-        assert!(models.begin_load("d").unwrap_err().message().contains("200 bytes"));
-        assert!(matches!(models.state("d").unwrap().0, ModelState::Failed(_)));
-        drop(used);
-        assert!(models.begin_load("b").is_ok());
-        assert_eq!(models.state("a").unwrap().0, ModelState::Unloaded);
-    }
-
-    #[test]
-    fn memory_may_be_refused() {
-        let (clock, models) = models(&[model("a", 60), model("b", 60)], 100, WhenFull::Refuse);
-        models.begin_load("a").unwrap();
-        clock.advance(10 * SECOND);
-        let error = models.begin_load("b").unwrap_err();
-        assert!(error.message().contains("20 are missing"), "{error}");
-        assert_eq!(models.state("a").unwrap().0, ModelState::Ready);
-    }
-
-    #[test]
-    fn an_unload_waits_for_what_runs_and_takes_nothing_new() {
-        let (_, models) = models(&[Model::chat("a")], u64::MAX, WhenFull::Evict);
-        let lease = models.lease("a", true).now_or_never().unwrap().unwrap();
-        let mut unload = Box::pin(models.unload("a"));
-        assert!((&mut unload).now_or_never().is_none());
-        assert_eq!(models.state("a").unwrap().0, ModelState::Draining);
-        let refused = models.lease("a", true).now_or_never().unwrap().err().unwrap();
-        assert_eq!(refused.kind(), ErrorKind::ModelNotReady);
-        drop(lease);
-        assert!(unload.now_or_never().is_some());
-        assert_eq!(models.state("a").unwrap().0, ModelState::Unloaded);
-        assert!(models.lease("a", false).now_or_never().unwrap().is_err());
-        assert!(models.lease("a", true).now_or_never().unwrap().is_ok());
-    }
-
-    #[test]
-    fn a_load_that_fails_says_why() {
-        let broken = Model { load_error: Some("bad magic".into()), ..model("a", 1) };
-        let (clock, models) = models(&[broken], u64::MAX, WhenFull::Evict);
-        let mut lease = Box::pin(models.lease("a", true));
-        assert!((&mut lease).now_or_never().is_none());
-        clock.advance(10 * SECOND);
-        let error = lease.now_or_never().unwrap().err().unwrap();
-        assert!(error.message().contains("bad magic"), "{error}");
-        assert_eq!(models.find("b").unwrap_err().kind(), ErrorKind::UnknownModel);
-    }
 }
