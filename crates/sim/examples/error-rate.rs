@@ -57,20 +57,20 @@ async fn ask(address: SocketAddr, count: u64) -> io::Result<u64> {
     for _ in 0..count {
         stream.write_all(request.as_bytes()).await?;
         let mut length = 0;
-        let mut first = true;
-        loop {
+        for position in 0.. {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            failed += u64::from(first && line.split(' ').nth(1) == Some("500"));
-            first = false;
-            match line.trim_end().split_once(": ") {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                    length = value.parse().map_err(io::Error::other)?;
-                }
-                None => break,
-                _ => {}
+            let text = line.trim_end();
+            if text.is_empty() {
+                break;
+            }
+            failed += u64::from(position == 0 && text.split(' ').nth(1) == Some("500"));
+            if let Some((_, value)) =
+                text.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            {
+                length = value.parse().map_err(io::Error::other)?;
             }
         }
         answer.resize(length, 0);
