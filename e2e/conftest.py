@@ -55,7 +55,7 @@ def fresh_server(tmp_path):
 
 def _wait_for_model(server: Server) -> None:
     """The port is open before the built-in model is loaded."""
-    server.process.ready(lambda: _answers(f"{server.url}/v2/models/{MODEL}/ready"), f"{MODEL} being ready")
+    server.process.ready(lambda: answers(f"{server.url}/v2/models/{MODEL}/ready"), f"{MODEL} being ready")
 
 
 @pytest.fixture(scope="session")
@@ -107,13 +107,13 @@ def mlserver(tmp_path_factory):
     process = Process("mlserver", [str(program), "start", "."], folder, env=dict(os.environ))
     url = f"http://127.0.0.1:{http}"
     try:
-        process.ready(lambda: _answers(f"{url}/v2/health/ready"), "readiness", 60)
+        process.ready(lambda: answers(f"{url}/v2/health/ready"), "readiness", 60)
         yield MLServer(process, url, f"http://127.0.0.1:{grpc}")
     finally:
         process.stop()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return response.status == 200

@@ -5,39 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from harness import Longshore, free_ports
+from behind import Behind, outputs_of
+from harness import Longshore
 
 X = [[1, 2], [3, 4]]
 Y = [[3, 5], [7, 9]]
 TOTAL = [[3], [7]]
 
 
-class Configured:
-    """The command line with one configuration file per way of reaching MLServer."""
-
-    def __init__(self, longshore: Longshore, mlserver):
-        (self.closed,) = free_ports(1)
-        nobody = f"http://127.0.0.1:{self.closed}"
-        self.longshore = longshore
-        self.files = {
-            "rest": self.file("rest", mlserver.rest, mlserver.grpc, "rest"),
-            "grpc": self.file("grpc", mlserver.rest, mlserver.grpc, "grpc"),
-            "rest is closed": self.file("rest-closed", nobody, mlserver.grpc, "rest"),
-            "grpc is closed": self.file("grpc-closed", mlserver.rest, nobody, "grpc"),
-            "with a dead one": self.file("dead", mlserver.rest, mlserver.grpc, "rest", f"  - name: dead\n    rest: {nobody}\n"),
-        }
-
-    def file(self, name, rest, grpc, prefer, more=""):
-        text = f"servers:\n  - name: ml\n    rest: {rest}\n    grpc: {grpc}\n    prefer: {prefer}\n{more}"
-        return self.longshore.config(text, f"{name}.yaml")
-
-    def run(self, how, *arguments, **options):
-        return self.longshore.run(*arguments, "--config", self.files[how], **options)
-
-
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory, mlserver) -> Configured:
-    return Configured(Longshore(tmp_path_factory.mktemp("ml-home")), mlserver)
+def cli(tmp_path_factory, mlserver) -> Behind:
+    return Behind(Longshore(tmp_path_factory.mktemp("ml-home")), "ml", mlserver.rest, mlserver.grpc)
 
 
 @pytest.fixture(autouse=True)
@@ -45,21 +23,9 @@ def show_mlserver_on_failure(mlserver):
     """Named by every test here, so that its output is part of a failure's report."""
 
 
-def outputs_of(said) -> dict:
-    """Name → nested values of what `infer --json` printed."""
-    assert said.code == 0, said
-    return {tensor["name"]: np.array(tensor["data"]).reshape(tensor["shape"]).tolist() for tensor in said.json()["outputs"]}
-
-
-def states(cli, how) -> dict:
-    said = cli.run(how, "models", "--json")
-    assert said.code == 0, said
-    return {model["id"]: model["state"] for model in said.json()["models"] if model.get("server") == "ml"}
-
-
 @pytest.mark.parametrize("how", ["rest", "grpc"])
 def test_models(cli, how):
-    assert states(cli, how) == {"affine": "ready", "words": "ready"}
+    assert cli.states(how) == {"affine": "ready", "words": "ready"}
 
 
 @pytest.mark.parametrize("how", ["rest", "grpc"])
@@ -67,11 +33,11 @@ def test_unload_and_load(cli, how):
     try:
         unloaded = cli.run(how, "unload", "words")
         assert unloaded.code == 0, unloaded
-        assert states(cli, how)["words"] == "unloaded"
+        assert cli.states(how)["words"] == "unloaded"
     finally:
         loaded = cli.run(how, "load", "words")
     assert loaded.code == 0, loaded
-    assert states(cli, how)["words"] == "ready"
+    assert cli.states(how)["words"] == "ready"
 
 
 @pytest.mark.parametrize("how", ["rest", "grpc"])
@@ -125,11 +91,11 @@ def test_failover_to_the_other_protocol(cli, closed, open_):
 
 @pytest.mark.parametrize("how", ["rest is closed", "grpc is closed"])
 def test_listing_and_lifecycle_fail_over_too(cli, how):
-    assert states(cli, how) == {"affine": "ready", "words": "ready"}
+    assert cli.states(how) == {"affine": "ready", "words": "ready"}
     for command in ("unload", "load"):
         said = cli.run(how, command, "words")
         assert said.code == 0, said
-    assert states(cli, how)["words"] == "ready"
+    assert cli.states(how)["words"] == "ready"
 
 
 def test_a_dead_server_stands_beside(cli):
