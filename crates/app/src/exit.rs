@@ -111,6 +111,8 @@ pub(crate) fn exit_of_kind(kind: ErrorKind) -> Exit {
 
 #[cfg(test)]
 mod tests {
+    use longshore_core::dialect::status_of;
+
     use super::*;
 
     #[test]
@@ -125,6 +127,17 @@ mod tests {
             (ErrorKind::InvalidRequest, 1),
         ] {
             assert_eq!(exit_of_kind(kind) as u8, code, "{}", kind.as_str());
+        }
+    }
+
+    #[test]
+    fn the_guide_has_every_kind_with_its_status_and_code() {
+        let page = include_str!("../../../docs/integration.md");
+        for kind in ErrorKind::ALL {
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", kind.as_str())));
+            let row = row.unwrap_or_else(|| panic!("docs/integration.md does not tell of {}", kind.as_str()));
+            let (status, code) = (status_of(&Error::new(kind, "x")).as_u16(), exit_of_kind(kind) as u8);
+            assert!(row.ends_with(&format!("| {status} | {code} |")), "{row}: it is {status} and {code}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{future::pending, time::Duration};
 
-use longshore_sim::{Latency, Model, Simulator};
+use longshore_sim::{Effect, Latency, Model, Rule, Simulator, When};
 
 #[path = "../examples/fleet.rs"]
 #[expect(dead_code, reason = "its main is not called here")]
@@ -58,4 +58,38 @@ async fn the_ledger_names_the_server_that_was_not_there() {
     assert!(lines.last().unwrap().contains("server-2") && lines.last().unwrap().ends_with("answered"), "{lines:?}");
     let error = fleet::ask(&fleet::fleet(&[NOBODY.into()]).unwrap(), "hello").await.unwrap_err();
     assert!(fleet::lines(error.ledger())[0].contains("server-1 over rest"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_busy_server_is_passed_over() {
+    let busy = Rule::new(Effect::Status { status: 503, body: None, headers: Default::default(), retry_after: None });
+    let first = Simulator::builder().seed(7).rule(busy.when(When { op: Some("chat".into()), ..When::default() }));
+    let (first, second) = (first.start().await.unwrap(), Simulator::builder().start().await.unwrap());
+    let fleet = fleet::fleet(&[first.url(), second.url()]).unwrap();
+
+    let answer = fleet::ask(&fleet, "hello").await.unwrap();
+
+    assert_eq!(&*answer.route.unwrap().server, "server-2");
+    assert!(first.verdict().good, "{:?}", first.verdict().findings);
+}
+
+/// `cargo fmt` and the page may indent differently; words and signs are the same.
+#[test]
+fn the_guide_shows_this_code() {
+    let page = include_str!("../../../docs/integration.md");
+    let plain = |code: &str| code.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sources = plain(concat!(
+        include_str!("examples.rs"),
+        include_str!("../examples/fleet.rs"),
+        include_str!("../examples/minimal.rs"),
+        include_str!("../examples/streaming.rs"),
+    ));
+    let blocks: Vec<_> = page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 4, "{} blocks", blocks.len());
+    for block in blocks {
+        // A block may show several functions of one file, with others left out between them.
+        for part in block.split("\n\n").filter(|part| !part.trim().is_empty()) {
+            assert!(sources.contains(&plain(part)), "not in the examples:\n{part}");
+        }
+    }
 }
