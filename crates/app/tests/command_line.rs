@@ -202,7 +202,9 @@ fn a_reader_that_leaves_is_no_failure() {
 #[test]
 fn help_goes_to_standard_output() {
     let said = Home::new().run(&["--help"]).ended(0);
-    for command in ["chat", "infer", "embed", "models", "load", "unload", "pull", "servers", "serve", "config", "completions"] {
+    for command in
+        ["chat", "infer", "embed", "models", "load", "unload", "pull", "servers", "serve", "config", "completions"]
+    {
         assert!(said.out.lines().any(|line| line.trim_start().starts_with(command)), "no {command} in {said}");
     }
     assert!(said.out.contains("130  cancelled") && said.err.is_empty(), "{said}");

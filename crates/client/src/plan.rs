@@ -13,7 +13,7 @@ use std::{collections::HashSet, sync::Arc};
 use longshore_core::{Call, Error, ErrorKind, Op, Sent, call::HealthScope};
 
 use self::{
-    locate::{Located, locate},
+    locate::{Located, locate, locate_soon},
     pick::pick,
 };
 use crate::{attempts::all_failed, catalogue::Shelf, fleet::Fleet, member::Member, registry::Warmth};
@@ -71,7 +71,8 @@ impl Fleet {
                 {
                     return Ok(plan);
                 }
-                pick(call, &shelves).await
+                let picked = pick(call, &shelves).await?;
+                Ok(with_others(picked, &shelves).await)
             }
             None if needs_model(&call.op) => {
                 Err(Error::invalid(format!("to {} takes a model: name one", call.op.kind().name())))
@@ -123,6 +124,17 @@ impl Fleet {
         let unknown = unknown.into_iter().map(|(shelf, _)| Candidate { shelf, warmth: Warmth::Unknown });
         Ok(Plan { call, candidates: have.into_iter().chain(unknown).collect(), unlisted })
     }
+}
+
+/// Servers that have the picked model too may take over from the one on which it was picked.
+async fn with_others(mut picked: Plan, shelves: &[Arc<Shelf>]) -> Plan {
+    if let Some(model) = &picked.call.model {
+        let have = locate_soon(shelves, model).await;
+        if !have.is_empty() {
+            picked.candidates = have;
+        }
+    }
+    picked
 }
 
 impl Shelf {

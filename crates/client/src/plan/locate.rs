@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use longshore_core::{Error, ModelState};
 use tokio::time::timeout;
 
@@ -32,6 +32,18 @@ pub(super) async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
         listings[i] = Some(listing);
     }
     Located::sort(model, shelves.iter().zip(listings).collect())
+}
+
+/// Servers that list the model, as far as that is known or told at once.
+pub(super) async fn locate_soon(shelves: &[Arc<Shelf>], model: &str) -> Vec<Candidate> {
+    let listings = join_all(shelves.iter().map(|shelf| async move {
+        let listing = match shelf.last() {
+            Some(listing) => Some(listing),
+            None => timeout(GRACE, shelf.young()).await.ok(),
+        };
+        (shelf, listing)
+    }));
+    Located::sort(model, listings.await).have
 }
 
 /// What servers say about one model.
