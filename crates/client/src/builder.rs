@@ -97,6 +97,9 @@ fn check_numbers(config: &FleetConfig, problems: &mut Vec<String>) {
             problems.push(format!("the {what} timeout is zero"));
         }
     }
+    if config.lifecycle.poll.is_zero() {
+        problems.push("the lifecycle's poll is zero: a server would be asked without a pause".into());
+    }
     if config.retry.max_attempts == 0 {
         problems.push("retry.max_attempts is zero: nothing would ever be asked".into());
     }

@@ -22,6 +22,8 @@ pub struct FleetConfig {
     pub limits: Limits,
     /// After this long a server's list of models is renewed, though still believed until then.
     pub models_ttl: Duration,
+    /// How models are loaded and unloaded.
+    pub lifecycle: Lifecycle,
 }
 
 impl Default for FleetConfig {
@@ -35,6 +37,7 @@ impl Default for FleetConfig {
             pool: Pool::default(),
             limits: Limits::default(),
             models_ttl: Duration::from_secs(5),
+            lifecycle: Lifecycle::default(),
         }
     }
 }
@@ -236,5 +239,30 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { reply_body_bytes: 256 << 20, stream_event_bytes: 4 << 20 }
+    }
+}
+
+/// How models are loaded and unloaded.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    /// How often a server that loads or unloads in the background is asked how far it is.
+    pub poll: Duration,
+    /// Load a model that no server has ready before a call to it, within the call's deadline.
+    pub ensure_loaded: bool,
+    /// How long an unload waits for our own calls on the model.
+    pub drain: Duration,
+    /// Unload all the same when calls are still running after that; otherwise the unload fails, and they go on.
+    pub unload_busy: bool,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self {
+            // Loads take seconds; a list costs a server next to nothing.
+            poll: Duration::from_millis(500),
+            ensure_loaded: false,
+            drain: Duration::from_secs(30),
+            unload_busy: false,
+        }
     }
 }

@@ -3,15 +3,15 @@
 use std::{future::Future, ops::Deref, sync::Arc};
 
 use futures_core::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use longshore_core::{Backend, Call, Error, ErrorKind, Op, Reply, Sent, call::HealthScope};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     FleetConfig, Timeouts, attempts,
-    catalogue::Shelf,
     member::{Member, since},
     plan::{Plan, unknown_model},
+    registry::{Pulse, Settings, Shelf},
 };
 
 /// Several servers as one backend. Dropping a call's future or its events cancels everything that was begun for it.
@@ -26,6 +26,9 @@ pub struct Parts {
     pub(crate) shelves: Vec<Arc<Shelf>>,
     pub(crate) default_model: Option<Arc<str>>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) settings: Arc<Settings>,
+    /// Beats whenever anything about models has changed.
+    pub(crate) pulse: Pulse,
     max_attempts: usize,
 }
 
@@ -45,9 +48,11 @@ impl Backend for Fleet {
 
 impl Fleet {
     pub(crate) fn new(members: Vec<Member>, config: FleetConfig) -> Self {
-        let limit = config.timeouts.probe;
+        let (settings, pulse) = (Settings::new(&config), Pulse::default());
         Self(Arc::new(Parts {
-            shelves: members.into_iter().map(|member| Shelf::new(Arc::new(member), limit, config.models_ttl)).collect(),
+            shelves: members.into_iter().map(|member| Shelf::new(member, &settings, &pulse)).collect(),
+            settings,
+            pulse,
             default_model: config.default_model.map(Into::into),
             timeouts: config.timeouts,
             max_attempts: config.retry.max_attempts,
@@ -81,7 +86,15 @@ impl Fleet {
         // (Batcher: calls that a server can answer in one request are joined here.)
 
         // Who may answer: the pinned server, or those that have the model. (Balancing reorders equals here.)
-        let plan = within(deadline, self.plan(call)).await?;
+        let mut plan = within(deadline, self.plan(call)).await?;
+
+        // Loads, unloads and pulls change one server; those for the same model are joined, and followed to their end.
+        if plan.call.op.is_lifecycle() {
+            return self.change(&plan.candidates[0].shelf, &plan.call, deadline).await;
+        }
+
+        // A model that nobody has ready is loaded first, where the configuration allows it.
+        let loads = self.ensure_loaded(&mut plan, deadline).await?;
 
         // Attempts: the preferred protocol, the server's other one, the next server, until content is committed; each
         // goes to an endpoint and through its transport. (Retry budgets and hedges belong in that loop; a breaker and
@@ -89,7 +102,7 @@ impl Fleet {
         let result = attempts::run(&plan.call, &plan.members(), deadline, self.max_attempts).await;
 
         // What was learnt about models goes back into the catalogue.
-        self.learn(&plan, result)
+        self.learn(&plan, loads.before(result))
     }
 
     fn deadline(&self, call: &mut Call) -> Instant {
@@ -104,7 +117,6 @@ impl Fleet {
 
     fn learn(&self, plan: &Plan, result: Result<Reply, Error>) -> Result<Reply, Error> {
         match result {
-            Ok(reply) if plan.call.op.is_lifecycle() => Ok(forget_when_over(reply, plan.shelves().cloned().collect())),
             Ok(reply) => Ok(reply),
             Err(error) => {
                 for shelf in plan.shelves() {
@@ -117,27 +129,12 @@ impl Fleet {
 }
 
 /// What a server's failures say about the list that it gave.
-fn learn_from_failure(shelf: &Shelf, error: &Error) {
+pub(crate) fn learn_from_failure(shelf: &Shelf, error: &Error) {
     let own = error.ledger().iter().filter(|attempt| attempt.route.server == shelf.member().name);
     match own.filter_map(|attempt| attempt.error.as_ref()).next_back() {
         Some(error) if matches!(error.kind(), ErrorKind::UnknownModel | ErrorKind::ModelNotReady) => shelf.forget(),
         Some(error) if error.kind() == ErrorKind::Connect => shelf.keep(Err(error.clone())),
         _ => {}
-    }
-}
-
-/// A load or unload has changed what the servers have, now and again when it is over.
-fn forget_when_over(mut reply: Reply, shelves: Vec<Arc<Shelf>>) -> Reply {
-    let forget = Forget(shelves);
-    reply.events = reply.events.map(move |event| (event, &forget).0).boxed();
-    reply
-}
-
-struct Forget(Vec<Arc<Shelf>>);
-
-impl Drop for Forget {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|shelf| shelf.forget());
     }
 }
 

@@ -27,7 +27,6 @@
 
 mod attempts;
 mod builder;
-mod catalogue;
 mod check;
 mod config;
 mod detect;
@@ -41,5 +40,8 @@ mod transport;
 
 pub use builder::FleetBuilder;
 pub use check::EndpointHealth;
-pub use config::{DialectChoice, FleetConfig, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls};
+pub use config::{
+    DialectChoice, FleetConfig, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+};
 pub use fleet::Fleet;
+pub use registry::{ModelStatus, ModelWatch, Revision, ServerModels};

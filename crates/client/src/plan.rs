@@ -16,7 +16,12 @@ use self::{
     locate::{Located, locate, locate_soon},
     pick::pick,
 };
-use crate::{attempts::all_failed, catalogue::Shelf, fleet::Fleet, member::Member, registry::Warmth};
+use crate::{
+    attempts::all_failed,
+    fleet::Fleet,
+    member::Member,
+    registry::{Shelf, Warmth},
+};
 
 /// A call as it will be sent, and to whom.
 pub(crate) struct Plan {

@@ -1,10 +1,73 @@
-//! The models of all servers, and what is under way with them.
+//! The models of all servers: which there are, in which state, and what is under way with them.
 //!
-//! [`Leases`] count our own calls on each model of a server, so that an unload can wait for them; [`Warmth`] says how
-//! soon a server could begin to answer with a model.
+//! A [`Shelf`] is one server's models: its last list, and beside it what we know better, since we load and unload
+//! ourselves. A [`Change`](change::Change) is a load or unload under way; simultaneous calls for the same one join it.
+//! [`Leases`] count our own calls on each model, so that an unload can wait for them. [`Warmth`] says how soon a server
+//! could begin to answer. [`ModelWatch`] is the view of all of it for those who look on.
+//!
+//! Which server answers a call is [`crate::plan`]'s affair.
 
+mod ability;
+mod change;
+mod ensure;
+mod follow;
 mod lease;
+mod lifecycle;
+mod listing;
+mod record;
+mod shelf;
+mod view;
 mod warmth;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
 
 pub(crate) use lease::Leases;
+pub(crate) use listing::{Listing, list};
+pub use record::Revision;
+pub(crate) use shelf::Shelf;
+pub use view::{ModelStatus, ModelWatch, ServerModels};
 pub(crate) use warmth::Warmth;
+
+use crate::{FleetConfig, Lifecycle};
+
+/// What every server's models go by.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// How long a list is waited for.
+    probe: Duration,
+    /// How long a list is believed without being renewed.
+    ttl: Duration,
+    /// How long a load or unload may take.
+    load: Duration,
+    max_attempts: usize,
+    lifecycle: Lifecycle,
+}
+
+impl Settings {
+    pub(crate) fn new(config: &FleetConfig) -> Arc<Self> {
+        Arc::new(Self {
+            probe: config.timeouts.probe,
+            ttl: config.models_ttl,
+            load: config.timeouts.load,
+            max_attempts: config.retry.max_attempts,
+            lifecycle: config.lifecycle.clone(),
+        })
+    }
+}
+
+/// Counts changes of anything that the view shows; shared by all shelves of a fleet.
+#[derive(Clone, Default)]
+pub(crate) struct Pulse(Arc<watch::Sender<u64>>);
+
+impl Pulse {
+    fn beat(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}

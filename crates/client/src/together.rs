@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::{
     attempts::{self, all_failed},
-    catalogue::{self, Shelf},
     fleet::Fleet,
     member::{Member, since},
+    registry::{Shelf, list},
 };
 
 /// What answers of the fleet itself are attributed to.
@@ -30,7 +30,7 @@ impl Fleet {
         let limit = self.timeouts.probe.min(remaining(call));
         let lists = join_all(shelves.iter().cloned().map(|shelf| async move {
             let started = Instant::now();
-            let result = catalogue::list(shelf.member(), ready_only, limit).await;
+            let result = list(shelf.member(), ready_only, limit).await;
             (shelf, started, result)
         }));
         let (mut kinds, mut ledger, mut answered) = (Vec::new(), Vec::new(), shelves.is_empty());
@@ -39,8 +39,9 @@ impl Fleet {
                 shelf.keep(result.as_ref().map(|listed| listed.models.as_slice().into()).map_err(Clone::clone));
             }
             match result {
-                Ok(listed) => {
+                Ok(mut listed) => {
                     answered = true;
+                    listed.models.iter_mut().for_each(|info| info.state = shelf.state(info));
                     ledger.extend(listed.attempts);
                     kinds.push(EventKind::Models(listed.models));
                     let unavailable = listed.unavailable.into_iter();

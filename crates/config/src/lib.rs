@@ -46,7 +46,7 @@ pub use read::yaml::MAX_FILE_BYTES;
 pub use search::{Candidate, FILE_NAME, Search};
 pub use settings::{
     Batch, Cache, Config, DialectChoice, Engine, Gateway, GatewayTls, Inference, Limits, LogFormat, LogLevel, Logging,
-    Metrics, Pool, Protocol, Retry, Server, Timeouts, Tls,
+    Metrics, Models, Pool, Protocol, Retry, Server, Timeouts, Tls,
 };
 pub use show::Shown;
 pub use value::{

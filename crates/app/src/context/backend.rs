@@ -4,7 +4,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
-    DialectChoice, Fleet, FleetBuilder, FleetConfig, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+    DialectChoice, Fleet, FleetBuilder, FleetConfig, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig,
+    Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
 use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
@@ -33,7 +34,7 @@ pub(crate) fn check_name(fleet: &Fleet, name: &str) -> Result<(), Failure> {
 }
 
 fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
-    let (timeouts, pool) = (&config.timeouts, &config.pool);
+    let (timeouts, pool, models) = (&config.timeouts, &config.pool, &config.models);
     FleetConfig {
         servers,
         default_model: config.inference.model.clone(),
@@ -43,6 +44,7 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             first_token: timeouts.first_token,
             idle: timeouts.idle,
             total: config.inference.timeout,
+            load: config.models.timeout,
             ..Timeouts::default()
         },
         retry: Retry { max_attempts: config.retry.max_attempts as usize },
@@ -56,6 +58,12 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             stream_event_bytes: config.limits.stream_event.as_usize(),
         },
         models_ttl: config.cache.models_ttl,
+        lifecycle: Lifecycle {
+            poll: models.poll,
+            ensure_loaded: models.ensure_loaded,
+            drain: models.drain,
+            unload_busy: models.unload_busy,
+        },
     }
 }
 

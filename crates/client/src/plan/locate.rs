@@ -7,10 +7,7 @@ use longshore_core::{Error, ModelState};
 use tokio::time::timeout;
 
 use super::Candidate;
-use crate::{
-    catalogue::{Listing, Shelf},
-    registry::Warmth,
-};
+use crate::registry::{Listing, Shelf, Warmth};
 
 /// Once one server is known to have the model, the others get this long to say so too.
 const GRACE: Duration = Duration::from_millis(20);
@@ -62,12 +59,9 @@ impl Located {
         for (shelf, listing) in listings {
             let found = listing.as_ref().and_then(|listing| {
                 let info = listing.find(model)?;
-                let warmth = match &listing.models {
-                    Err(_) => Warmth::Unknown,
-                    Ok(_) if shelf.member().leases.is_draining(model) => Warmth::Unloaded,
-                    Ok(_) => Warmth::of(&info.state),
-                };
-                Some((warmth, matches!(info.state, ModelState::Failed(_))))
+                let state = shelf.state(info);
+                let warmth = if listing.models.is_ok() { Warmth::of(&state) } else { Warmth::Unknown };
+                Some((warmth, matches!(state, ModelState::Failed(_))))
             });
             match (found, listing.map(|listing| listing.models)) {
                 (Some((warmth, failed)), _) => {

@@ -6,7 +6,10 @@ use futures_util::{StreamExt, stream};
 use longshore_core::{Call, Error, ErrorKind, ModelInfo, ModelKind, Sent, capability::OpKind};
 
 use super::Plan;
-use crate::{attempts::all_failed, catalogue::Shelf, registry::Warmth};
+use crate::{
+    attempts::all_failed,
+    registry::{Shelf, Warmth},
+};
 
 /// A model for a call that names none: the first ready one that can, on the first server that has one.
 pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan, Error> {
@@ -31,10 +34,9 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
         };
         seen.known.extend(models.iter().map(|info| Arc::clone(&info.id)));
         let able = || models.iter().filter_map(|info| Some((fitness(kind, info)?, info)));
-        seen.idle.extend(
-            able().filter(|(_, info)| Warmth::of(&info.state) > Warmth::Ready).map(|(_, info)| Arc::clone(&info.id)),
-        );
-        let ready = || able().filter(|(_, info)| Warmth::of(&info.state) == Warmth::Ready);
+        let is_ready = |info: &ModelInfo| Warmth::of(&shelf.state(info)) == Warmth::Ready;
+        seen.idle.extend(able().filter(|(_, info)| !is_ready(info)).map(|(_, info)| Arc::clone(&info.id)));
+        let ready = || able().filter(|(_, info)| is_ready(info));
         if kind == OpKind::Infer {
             // Tensors fit one model only: which one is not to be guessed.
             several.extend(ready().map(|(_, info)| (Arc::clone(&shelf), Arc::clone(&info.id))));

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use longshore_core::{Call, Error, ErrorKind, Sent, capability::OpKind};
 
 use super::Plan;
-use crate::{catalogue::Shelf, member::Way, registry::Warmth};
+use crate::{
+    member::Way,
+    registry::{Shelf, Warmth},
+};
 
 /// The one server among `shelves` that pulls models.
 ///

@@ -59,6 +59,11 @@ impl Leases {
         of(key(model)) + if model.is_empty() { 0 } else { of("") }
     }
 
+    /// Calls that name `model`.
+    pub(crate) fn running_on(&self, model: &str) -> usize {
+        self.lock().get(key(model)).map_or(0, |entry| entry.running)
+    }
+
     /// From now until the guard is dropped, no lease of `model` is given.
     pub(crate) fn drain(&self, model: &str) -> Drain {
         let model = Arc::from(key(model));
@@ -89,7 +94,7 @@ impl Leases {
 }
 
 /// Ollama's `:latest` may be left out.
-fn key(model: &str) -> &str {
+pub(super) fn key(model: &str) -> &str {
     model.strip_suffix(":latest").unwrap_or(model)
 }
 

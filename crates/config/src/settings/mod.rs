@@ -2,12 +2,14 @@
 
 mod gateway;
 mod local;
+mod models;
 mod requests;
 mod server;
 mod transport;
 
 pub use gateway::{Gateway, GatewayTls};
 pub use local::{Engine, LogFormat, LogLevel, Logging, Metrics};
+pub use models::Models;
 pub use requests::{Batch, Cache, Inference};
 pub use server::{DialectChoice, Protocol, Server, Tls};
 pub use transport::{Limits, Pool, Retry, Timeouts};
@@ -23,6 +25,8 @@ section! {
         inference: Inference = Inference::default();
         /// How long each phase of a request may take. The limit over all of them is `inference.timeout`.
         timeouts: Timeouts = Timeouts::default();
+        /// How models are loaded and unloaded.
+        models: Models = Models::default();
         /// How failed requests are tried again.
         retry: Retry = Retry::default();
         /// Connections that are kept open.
