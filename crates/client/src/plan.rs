@@ -154,7 +154,12 @@ fn for_lifecycle(call: Call, have: Vec<Candidate>, unknown: Vec<(Arc<Shelf>, Opt
         error.as_ref().is_some_and(|error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout))
     });
     let present = present.into_iter().map(|(shelf, _)| Candidate { shelf, warmth: Warmth::Unknown });
-    let candidates: Vec<_> = if have.is_empty() { present.collect() } else { have };
+    let mut candidates: Vec<_> = if have.is_empty() { present.collect() } else { have };
+    // Where some cannot at all, that is no choice.
+    let kind = call.op.kind();
+    if candidates.iter().any(|candidate| candidate.shelf.can(kind) != Some(false)) {
+        candidates.retain(|candidate| candidate.shelf.can(kind) != Some(false));
+    }
     match candidates.len() {
         0 => {
             let attempts = absent.iter().filter_map(|(_, error)| error.as_ref()).flat_map(Error::ledger).cloned();

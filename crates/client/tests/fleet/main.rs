@@ -5,6 +5,9 @@
 mod detection;
 mod failover;
 mod models;
+mod models_background;
+mod models_loading;
+mod models_unloading;
 mod phases;
 mod support;
 mod tls;

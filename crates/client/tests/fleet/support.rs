@@ -3,6 +3,7 @@
 mod http;
 mod mirror;
 mod raw;
+mod sim;
 mod tiny;
 
 use std::{sync::Arc, time::Duration};
@@ -17,6 +18,7 @@ use longshore_core::{
 pub(crate) use http::{End, HttpServer, Script, Seen, openai};
 pub(crate) use mirror::mirror;
 pub(crate) use raw::{RawServer, refused};
+pub(crate) use sim::{LOADING, asked, cold, load, quick, sim, speaking, unload};
 pub(crate) use tiny::{TINY, tiny};
 
 /// A configuration whose limits are short enough for tests, and long enough for a busy machine.
