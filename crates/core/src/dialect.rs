@@ -4,6 +4,7 @@
 //! reply's frames, and the other way round. To add one: a file in this folder that implements [`Dialect`], a line in
 //! [`DIALECTS`], a folder of fixtures. The conformance tests, the gateway and the simulator find it in the table.
 
+mod emitter;
 mod fields;
 mod forward;
 mod grpc_status;
@@ -13,7 +14,9 @@ mod native;
 mod oip;
 mod oip_grpc;
 mod oip_rest;
+mod ollama;
 mod openai;
+mod parameters;
 
 use std::{fmt, time::Instant};
 
@@ -139,7 +142,8 @@ pub trait ReplyEncoder: Send {
 }
 
 /// Every dialect. Of several that a server understands, the earlier one is preferred.
-pub static DIALECTS: &[&dyn Dialect] = &[&native::Native, &openai::OpenAi, &oip_rest::OipRest, &oip_grpc::OipGrpc];
+pub static DIALECTS: &[&dyn Dialect] =
+    &[&native::Native, &ollama::Ollama, &openai::OpenAi, &oip_rest::OipRest, &oip_grpc::OipGrpc];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {

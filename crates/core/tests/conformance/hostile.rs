@@ -6,8 +6,14 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{Exchange, exchanges, support::decode_pieces};
 
-const TYPES: [&str; 5] =
-    ["application/json", "text/event-stream", "application/grpc", "application/problem+json", "text/html"];
+const TYPES: [&str; 6] = [
+    "application/json",
+    "text/event-stream",
+    "application/grpc",
+    "application/problem+json",
+    "text/html",
+    "application/x-ndjson",
+];
 
 /// Changes of a good body: a place, and what stands there then.
 type Changes = Vec<(Index, Vec<u8>)>;

@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::BytesMut;
 use longshore_core::{
     Blame, Call, Capabilities, Dialect, Error, ErrorKind, Event, EventKind, Finish, Op, ServerInfo,
-    call::{HealthScope, Inference},
+    call::{Chat, Completion, Content, HealthScope, Inference},
     capability::OpKind,
     dialect::{DIALECTS, kind_of_status, status_of},
 };
@@ -82,6 +82,16 @@ fn understood(dialect: &dyn Dialect, call: &Call) -> Op {
     match (dialect.name(), &*call.op) {
         ("openai", Op::ServerInfo | Op::ListModels { .. }) => Op::ListModels { ready_only: false },
         ("openai", Op::Health(_)) => Op::Health(HealthScope::Ready),
+        ("ollama", Op::Health(_)) => Op::ServerInfo,
+        ("ollama", Op::Chat(chat)) => {
+            // Counts always come, and parts of text are one text.
+            let mut chat = Chat { include_usage: true, ..chat.clone() };
+            for message in &mut chat.messages {
+                message.content = message.content.is_some().then(|| Content::Text(message.text()));
+            }
+            Op::Chat(chat)
+        }
+        ("ollama", Op::Complete(completion)) => Op::Complete(Completion { include_usage: true, ..completion.clone() }),
         // There is no other way to write them.
         ("oip-grpc", Op::Infer(inference)) => Op::Infer(Inference { binary: true, ..inference.clone() }),
         (_, op) => op.clone(),

@@ -37,9 +37,11 @@ impl Capture {
     }
 }
 
-/// The folder of the recorded exchanges of one server, such as `triton-2.51`.
+/// The folder of the exchanges of one server, such as `triton-2.51`: recorded ones, else those written by hand.
 pub fn captures(server: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/captures").join(server)
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let recorded = fixtures.join("captures").join(server);
+    if recorded.is_dir() { recorded } else { fixtures.join("written").join(server) }
 }
 
 /// The names (without `.txt`) of every file in a folder of recorded exchanges, sorted.

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::{NAME, error, lifecycle, models};
 use crate::{
-    Call, Error, ErrorKind, Event, EventKind, Finish, Framing, Op, ReplyDecoder, Usage, capability::OpKind,
-    dialect::http_error::excerpt, event::Raw, model::HealthReport,
+    Call, Error, ErrorKind, Event, EventKind, Finish, Framing, Op, ReplyDecoder, Usage,
+    capability::OpKind,
+    dialect::{emitter::Emitter, http_error::excerpt},
+    model::HealthReport,
 };
 
 pub(super) fn decoder(call: &Call, head: &response::Parts, framing: Framing) -> Box<dyn ReplyDecoder> {
@@ -21,31 +23,6 @@ pub(super) fn decoder(call: &Call, head: &response::Parts, framing: Framing) -> 
     } else {
         let model = call.model.clone().unwrap_or_default();
         Box::new(WholeDecoder { op: call.op.kind(), model, head, ended: false })
-    }
-}
-
-/// Collects the events of one frame; the first one carries the frame itself.
-struct Emitter<'a> {
-    at: Instant,
-    frame: Option<Bytes>,
-    events: &'a mut Vec<Event>,
-}
-
-impl<'a> Emitter<'a> {
-    fn new(at: Instant, frame: Bytes, events: &'a mut Vec<Event>) -> Self {
-        Self { at, frame: Some(frame), events }
-    }
-
-    fn emit(&mut self, kind: EventKind) {
-        let frame = self.frame.take().unwrap_or_default();
-        self.events.push(Event { at: self.at, kind, raw: Some(Raw { dialect: NAME, frame }) });
-    }
-
-    /// A frame without a word for us still has to be passed on.
-    fn finish(mut self) {
-        if self.frame.is_some() {
-            self.emit(EventKind::Other);
-        }
     }
 }
 
@@ -110,7 +87,7 @@ impl ReplyDecoder for StreamDecoder {
         if self.ended || frame.is_empty() {
             return Ok(());
         }
-        let mut emitter = Emitter::new(at, frame.clone(), events);
+        let mut emitter = Emitter::new(NAME, at, frame.clone(), events);
         if &frame[..] == b"[DONE]" {
             self.ended = true;
             emitter.emit(EventKind::Done(self.finish.take().unwrap_or_default()));
@@ -147,7 +124,7 @@ impl ReplyDecoder for StreamDecoder {
             .take()
             .ok_or_else(|| Error::new(ErrorKind::Interrupted, "the stream ended without a finish reason or [DONE]"))?;
         self.ended = true;
-        Emitter::new(at, Bytes::from_static(b"[DONE]"), events).emit(EventKind::Done(finish));
+        Emitter::new(NAME, at, Bytes::from_static(b"[DONE]"), events).emit(EventKind::Done(finish));
         Ok(())
     }
 }
@@ -188,7 +165,7 @@ struct WholeDecoder {
 impl ReplyDecoder for WholeDecoder {
     fn frame(&mut self, at: Instant, frame: Bytes, events: &mut Vec<Event>) -> Result<(), Error> {
         let refused = if self.head.status.is_success() { Ok(()) } else { Err(error::of_reply(&self.head, &frame)) };
-        let mut emitter = Emitter::new(at, frame.clone(), events);
+        let mut emitter = Emitter::new(NAME, at, frame.clone(), events);
         if matches!(self.op, OpKind::Load | OpKind::Unload) {
             let reply = refused.and_then(|()| self.json(&frame).map(drop));
             let (kind, finish) = lifecycle::outcome(self.op, &self.model, reply)?;
