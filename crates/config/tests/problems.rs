@@ -160,7 +160,7 @@ fn wrong_values_say_what_would_be_right() {
         ),
         (
             "servers: [{name: a, rest: h, dialect: »opanai}]",
-            "servers[0].dialect: expected one of auto, native, openai, oip, found \"opanai\"; did you mean \"openai\"?",
+            "servers[0].dialect: expected one of auto, native, openai, ollama, oip, found \"opanai\"; did you mean \"openai\"?",
         ),
         (
             "gateway: {listen: »':80'}",

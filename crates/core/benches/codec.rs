@@ -22,7 +22,7 @@ use longshore_core::{
 const EVENTS: usize = 1000;
 const PIECE: usize = 16 << 10;
 const LIMIT: usize = 1 << 20;
-const DIALECTS: [&str; 4] = ["native", "openai", "oip-rest", "oip-grpc"];
+const DIALECTS: [&str; 5] = ["native", "ollama", "openai", "oip-rest", "oip-grpc"];
 
 fn main() {
     divan::main();

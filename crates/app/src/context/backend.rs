@@ -105,6 +105,7 @@ fn dialects(choice: longshore_config::DialectChoice) -> DialectChoice {
         Choice::Auto => return DialectChoice::Auto,
         Choice::Native => "native",
         Choice::Openai => "openai",
+        Choice::Ollama => "ollama",
         Choice::Oip => "oip",
     };
     let is_of_family = |dialect: &&&'static dyn Dialect| dialect.name().split(['-', '_']).next() == Some(family);

@@ -12,8 +12,10 @@ choices! {
         Auto = "auto",
         /// Longshore's own REST interface
         Native = "native",
-        /// the OpenAI interface: llama.cpp, vLLM, Ollama, LM Studio and many more
+        /// the OpenAI interface: llama.cpp, vLLM, LM Studio and many more
         Openai = "openai",
+        /// Ollama's own interface
+        Ollama = "ollama",
         /// the Open Inference Protocol: Triton, MLServer, KServe
         Oip = "oip",
     }
