@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use longshore_core::{Answer, Attempt, Error, ErrorKind, Sent, Usage};
+use longshore_core::{Answer, Attempt, Capabilities, Error, ErrorKind, Sent, Usage, capability::OpKind};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
@@ -154,6 +154,11 @@ pub(crate) fn error_lines(what: &str, error: &Error) -> Vec<String> {
     lines
 }
 
+/// What a server can be asked for, in words.
+pub(crate) fn abilities(can: Capabilities) -> Vec<&'static str> {
+    can.iter().map(OpKind::name).collect()
+}
+
 /// `gpu by rest at http://… (openai): connect, connection refused, after 1 ms, nothing sent`.
 pub(crate) fn attempt_line(attempt: &Attempt) -> String {
     let route = &attempt.route;
@@ -221,7 +226,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use longshore_core::{Event, EventKind, Finish, Protocol, Route, capability::OpKind};
+    use longshore_core::{Event, EventKind, Finish, Protocol, Route};
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use longshore_core::{
-    Answer, Backend, Call, Error, ErrorKind, EventKind, Op, Protocol, ServerInfo, call::HealthScope,
+    Answer, Backend, Call, Capabilities, Error, ErrorKind, EventKind, Op, Protocol, ServerInfo, call::HealthScope,
     model::HealthReport,
 };
 use tokio::time::{Instant, timeout};
@@ -27,6 +27,8 @@ pub struct EndpointHealth {
     pub protocol: Protocol,
     /// What is spoken there, the preferred dialect first; empty in-process and where nobody answered.
     pub dialects: Vec<&'static str>,
+    /// What can be asked for there; `None` in-process and where nobody answered.
+    pub can: Option<Capabilities>,
     /// What the server says about itself, or why nothing was heard.
     pub result: Result<ServerInfo, Error>,
     /// Whether it can take work; `None` where that cannot be asked or was not answered.
@@ -61,6 +63,7 @@ async fn check_endpoint(endpoint: &Endpoint) -> EndpointHealth {
         endpoint: route.endpoint,
         protocol: route.protocol,
         dialects: Vec::new(),
+        can: endpoint.capabilities(),
         result: Ok(ServerInfo::default()),
         ready: None,
         latency: since(started),
@@ -98,6 +101,7 @@ async fn check_local(local: &Local, limit: Duration) -> EndpointHealth {
         endpoint: "".into(),
         protocol: Protocol::InProcess,
         dialects: Vec::new(),
+        can: None,
         result,
         ready,
         latency,

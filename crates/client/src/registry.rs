@@ -60,14 +60,38 @@ impl Settings {
 
 /// Counts changes of anything that the view shows; shared by all shelves of a fleet.
 #[derive(Clone, Default)]
-pub(crate) struct Pulse(Arc<watch::Sender<u64>>);
+pub(crate) struct Pulse {
+    beats: Arc<watch::Sender<u64>>,
+    /// Loads that a server does in the background, and the words that call them off.
+    followed: Arc<watch::Sender<usize>>,
+}
 
 impl Pulse {
     fn beat(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
+        self.beats.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
+        self.beats.subscribe()
+    }
+
+    fn token(&self) -> Token {
+        self.followed.send_modify(|count| *count += 1);
+        Token(Arc::clone(&self.followed))
+    }
+
+    /// Resolves when no load is followed, and none is still being called off.
+    pub(crate) async fn settled(&self) {
+        // It cannot fail: the sender is here.
+        let _ = self.followed.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+/// A load that is followed. Dropping it says that nothing is left of it.
+struct Token(Arc<watch::Sender<usize>>);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }

@@ -46,15 +46,21 @@ async fn follow(op: Op, model: &str, verb: &str, goal: ModelState, context: &mut
     let mut progress = LoadProgress::new(context.out.manner, pulls);
     let mut events = reply.events;
     let mut last: Option<Progress> = None;
-    while let Some(event) = events.next().await {
-        let event = event.map_err(failed)?;
-        if let EventKind::Progress(step) = &event.kind {
-            progress.show(step, &mut context.out);
-            last = Some(step.clone());
+    let ended = loop {
+        match events.next().await {
+            Some(Ok(event)) => {
+                if let EventKind::Progress(step) = &event.kind {
+                    progress.show(step, &mut context.out);
+                    last = Some(step.clone());
+                }
+                answer.add(event);
+            }
+            Some(Err(error)) => break Err(failed(error)),
+            None => break Ok(()),
         }
-        answer.add(event);
-    }
+    };
     progress.finish();
+    ended?;
     let state = last.map_or(goal, |step| step.state);
     if let ModelState::Failed(reason) = &state {
         return Err(Failure::Other(format!("{verb} `{model}`: {reason}")));

@@ -12,7 +12,7 @@ mod serve;
 mod servers;
 mod sim;
 
-use std::num::NonZero;
+use std::{num::NonZero, time::Duration};
 
 use clap::Parser;
 use miette::GraphicalReportHandler;
@@ -25,6 +25,9 @@ use crate::{
     report,
     terminal::{Manner, Out, Style},
 };
+
+/// How long servers are waited for after Ctrl-C.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Reads the command line, does what it says, tells what went wrong.
 pub(crate) fn main() -> Exit {
@@ -67,7 +70,14 @@ fn run(cli: Cli, manner: Manner) -> Result<(), Failure> {
         match command {
             // It alone goes on after Ctrl-C.
             Command::Chat(arguments) => chat::run(arguments, &mut context).await,
-            other => until_interrupted(one_shot(other, &mut context)).await,
+            other => {
+                let result = until_interrupted(one_shot(other, &mut context)).await;
+                if matches!(result, Err(Failure::Cancelled)) {
+                    // What is called off is given a moment to hear of it.
+                    let _ = tokio::time::timeout(FAREWELL, context.fleet.settled()).await;
+                }
+                result
+            }
         }
     });
     // Somebody may still wait for a key or a line: not for us.

@@ -30,7 +30,14 @@ pub(crate) fn show(answer: &Answer, context: &mut Context) -> Result<(), Failure
             .iter()
             .map(|(server, error)| json!({ "server": server, "error": report::error_json(error) }))
             .collect();
-        return out.json(&json!({ "models": answer.models, "unavailable": unavailable }));
+        // What each can be asked for is known without failing.
+        let servers: Vec<Value> = context
+            .fleet
+            .models()
+            .iter()
+            .map(|server| json!({ "name": server.server, "can": server.can.map(report::abilities) }))
+            .collect();
+        return out.json(&json!({ "models": answer.models, "unavailable": unavailable, "servers": servers }));
     }
     if answer.models.is_empty() {
         out.line("no models")?;

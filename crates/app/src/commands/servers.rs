@@ -1,6 +1,7 @@
 //! `longshore servers`: how each server does, by each protocol.
 
 use longshore_client::EndpointHealth;
+use longshore_core::capability::OpKind;
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,6 +33,7 @@ fn value(health: &EndpointHealth) -> Value {
         "endpoint": Some(&health.endpoint).filter(|endpoint| !endpoint.is_empty()),
         "protocol": health.protocol,
         "dialects": health.dialects,
+        "can": health.can.map(report::abilities),
         "ok": info.is_some(),
         "ready": health.ready.as_ref().map(|ready| ready.ok),
         "detail": health.ready.as_ref().and_then(|ready| ready.detail.as_deref()),
@@ -44,7 +46,8 @@ fn value(health: &EndpointHealth) -> Value {
 }
 
 fn table(all: &[EndpointHealth]) -> Table {
-    let mut table = Table::new(["SERVER", "PROTOCOL", "ADDRESS", "STATE", "SPEAKS", "LATENCY", "WHAT"]).right(5);
+    let mut table =
+        Table::new(["SERVER", "PROTOCOL", "ADDRESS", "STATE", "SPEAKS", "LOADS", "LATENCY", "WHAT"]).right(6);
     for health in all {
         table.row([
             health.server.to_string(),
@@ -52,6 +55,7 @@ fn table(all: &[EndpointHealth]) -> Table {
             health.endpoint.to_string(),
             state(health).into(),
             health.dialects.join(", "),
+            health.can.map_or("", |can| if can.contains(OpKind::Load) { "yes" } else { "no" }).to_owned(),
             format!("{:.1} ms", report::milliseconds(health.latency)),
             what(health),
         ]);

@@ -1,15 +1,22 @@
-//! How a load comes along: [`LoadProgress`], a bar where a person looks, lines where a log is kept, silence for programs.
+//! How a load comes along: [`LoadProgress`], a bar where a person looks, lines where a log is kept, JSON lines for
+//! programs. All on standard error: the command's result alone goes to standard output.
+
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use longshore_core::{ModelState, model::Progress};
 
+use serde_json::json;
+
 use super::{Manner, Out, sanitise::sanitise_line, table::bytes};
+use crate::report::milliseconds;
 
 /// Shows the progress of one load, unload or pull on standard error.
 pub(crate) struct LoadProgress {
     bar: Option<ProgressBar>,
-    quiet: bool,
+    json: bool,
     pulls: bool,
+    started: Instant,
     last: Option<&'static str>,
 }
 
@@ -20,7 +27,11 @@ impl LoadProgress {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
                 .with_style(ProgressStyle::default_spinner())
         });
-        Self { bar, quiet: manner.json, pulls, last: None }
+        if let Some(bar) = &bar {
+            // The time goes on where the server is silent.
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self { bar, json: manner.json, pulls, started: Instant::now(), last: None }
     }
 
     /// Shows where it stands.
@@ -28,7 +39,8 @@ impl LoadProgress {
         let state = self.word(&progress.state);
         match &self.bar {
             Some(bar) => update(bar, progress, state),
-            None if self.quiet || self.last == Some(state) => {}
+            None if self.json => out.note(&json_line(progress, self.started.elapsed())),
+            None if self.last == Some(state) => {}
             None => out.note(&line(progress, state)),
         }
         self.last = Some(state);
@@ -57,7 +69,7 @@ fn update(bar: &ProgressBar, progress: &Progress, state: &'static str) {
     let template = match progress.total_bytes {
         Some(total) => {
             bar.set_length(total);
-            "{prefix} {msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}"
+            "{prefix} {msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {elapsed}, {eta} left"
         }
         None => "{spinner} {prefix} {msg} {elapsed}",
     };
@@ -69,6 +81,13 @@ fn update(bar: &ProgressBar, progress: &Progress, state: &'static str) {
         Some(done) => bar.set_position(done),
         None => bar.tick(),
     }
+}
+
+/// The progress as it stands in the protocol, and for how long it has been under way.
+fn json_line(progress: &Progress, elapsed: Duration) -> String {
+    let mut value = json!({ "progress": progress });
+    value["progress"]["elapsed_ms"] = milliseconds(elapsed).into();
+    value.to_string()
 }
 
 /// `built-in: loading 0.5 MiB of 1.0 MiB`.
@@ -86,6 +105,15 @@ pub(crate) fn line(progress: &Progress, state: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_read_the_same_as_json() {
+        let progress =
+            Progress { model: "m".into(), state: ModelState::Loading, done_bytes: Some(5), total_bytes: None };
+        let read: serde_json::Value = serde_json::from_str(&json_line(&progress, Duration::from_millis(7))).unwrap();
+        let expected = json!({"model": "m", "state": "loading", "done_bytes": 5, "elapsed_ms": 7.0});
+        assert_eq!(read["progress"], expected);
+    }
 
     #[test]
     fn lines_tell_state_and_bytes() {

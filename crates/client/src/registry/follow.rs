@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Shelf, listing::find, work::Work};
+use super::{Shelf, Token, listing::find, work::Work};
 use crate::attempts;
 
 /// How long a server may list what it had before it begins what it has accepted.
@@ -108,14 +108,15 @@ fn judge(op: &Op, state: Option<&ModelState>, begun: bool) -> Judgement {
 
 /// Unloads what nobody wants any more, if it is dropped before it is disarmed: the load was ours.
 pub(super) struct CallOff {
-    unload: Option<(Arc<Shelf>, Call)>,
+    unload: Option<(Arc<Shelf>, Call, Token)>,
 }
 
 impl CallOff {
     pub(super) fn new(work: &Work) -> Self {
         let load = matches!(*work.call.op, Op::Load { .. });
         let call = Call::new(Op::Unload { parameters: Parameters::default() }).model(Arc::clone(&work.model));
-        Self { unload: load.then(|| (Arc::clone(&work.shelf), call)) }
+        let token = || work.shelf.pulse.token();
+        Self { unload: load.then(|| (Arc::clone(&work.shelf), call, token())) }
     }
 
     pub(super) fn disarm(&mut self) {
@@ -125,7 +126,7 @@ impl CallOff {
 
 impl Drop for CallOff {
     fn drop(&mut self) {
-        let (Some((shelf, mut call)), Ok(runtime)) = (self.unload.take(), Handle::try_current()) else { return };
+        let (Some((shelf, mut call, token)), Ok(runtime)) = (self.unload.take(), Handle::try_current()) else { return };
         // It is a kindness to the server and must not hold anybody up.
         runtime.spawn(async move {
             let deadline = Instant::now() + shelf.settings.probe;
@@ -139,6 +140,7 @@ impl Drop for CallOff {
                 tracing::debug!(server = &*shelf.member().name, %error, "a load could not be called off");
             }
             shelf.forget();
+            drop(token);
         });
     }
 }

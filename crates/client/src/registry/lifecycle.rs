@@ -31,6 +31,13 @@ impl Fleet {
         })
     }
 
+    /// Resolves when no load goes on in the background of a server on our behalf, and those that were dropped have been
+    /// called off. Dropping a reply calls off, but does not wait for the server to hear of it: whoever wants to leave
+    /// in order waits here, for as long as suits.
+    pub async fn settled(&self) {
+        self.pulse.settled().await;
+    }
+
     /// Which load of `model` on `server` answers now, for those who keep answers; `None` when the server is not known
     /// to have it ready.
     pub fn revision(&self, server: &str, model: &str) -> Option<Revision> {

@@ -96,9 +96,8 @@ async fn what_nobody_wants_any_more_is_unloaded() {
     let mut reply = fleet.call(load("m")).await.unwrap();
     assert!(reply.events.next().await.unwrap().is_ok());
     drop(reply);
-    while server.seen("/models/unload").is_empty() {
-        tokio::task::yield_now().await;
-    }
+    fleet.settled().await;
+    assert_eq!(server.seen("/models/unload").len(), 1);
 }
 
 #[tokio::test]
