@@ -254,6 +254,7 @@ mod tests {
             "text": "hello", "finish_reason": "length",
             "usage": { "prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5 },
             "timing": { "ttft_ms": 2.0, "total_ms": 4.0 },
+            "cache": null,
             "attempts": [],
         });
         assert_eq!(chat(&answer, None, started), expected);

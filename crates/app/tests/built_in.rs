@@ -27,8 +27,19 @@ fn it_answers_in_text_and_the_same_again() {
 fn a_reply_as_json_has_the_documented_keys() {
     let reply = Home::new().run(&[&["chat", "--json"][..], &ASK].concat()).ended(0).json();
     let keys: Vec<&str> = reply.as_object().unwrap().keys().map(String::as_str).collect();
-    let documented =
-        ["model", "server", "endpoint", "protocol", "dialect", "text", "finish_reason", "usage", "timing", "attempts"];
+    let documented = [
+        "model",
+        "server",
+        "endpoint",
+        "protocol",
+        "dialect",
+        "text",
+        "finish_reason",
+        "usage",
+        "timing",
+        "cache",
+        "attempts",
+    ];
     assert_eq!(keys, documented);
     assert_eq!((&reply["server"], &reply["protocol"]), (&"built-in".into(), &"in_process".into()));
     let number = |value: &serde_json::Value| value.as_f64().unwrap();
