@@ -142,7 +142,9 @@ pub(crate) fn error_json(error: &Error) -> Value {
 
 /// The lines that tell a person what failed, where, what was tried and what to do next.
 pub(crate) fn error_lines(what: &str, error: &Error) -> Vec<String> {
-    let mut lines = vec![format!("failed to {what}: {error}")];
+    // Each attempt has a line of its own below.
+    let summary = if error.ledger().len() > 1 { error.headline().to_owned() } else { error.to_string() };
+    let mut lines = vec![format!("failed to {what}: {summary}")];
     if error.ledger().is_empty() {
         lines.extend(causes(error).into_iter().map(|cause| format!("  because: {cause}")));
     }
@@ -169,9 +171,15 @@ pub(crate) fn attempt_line(attempt: &Attempt) -> String {
     if !route.dialect.is_empty() {
         line.push_str(&format!(" ({})", route.dialect));
     }
-    let elapsed = format!("after {:.0} ms", milliseconds(attempt.elapsed));
+    let mut elapsed = format!("after {:.0} ms", milliseconds(attempt.elapsed));
+    let waited = format!("having waited {:.0} ms", milliseconds(attempt.wait));
+    let waited = if attempt.wait < Duration::from_millis(1) { String::new() } else { format!(", {waited}") };
+    if attempt.hedge {
+        elapsed.push_str(", as a hedge");
+    }
     match &attempt.error {
-        None => format!("{line}: answered {elapsed}"),
+        None => format!("{line}: answered {elapsed}{waited}"),
+        Some(error) if error.kind() == ErrorKind::Cancelled => format!("{line}: {} {elapsed}{waited}", error.message()),
         Some(error) => {
             let sent = match error.was_sent() {
                 Sent::No => "nothing sent",
@@ -179,7 +187,7 @@ pub(crate) fn attempt_line(attempt: &Attempt) -> String {
                 Sent::Yes => "sent",
             };
             let cause = causes(error).pop().map(|cause| format!(" ({cause})")).unwrap_or_default();
-            format!("{line}: {}{cause}, {elapsed}, {sent}", error.message())
+            format!("{line}: {}{cause}, {elapsed}, {sent}{waited}", error.message())
         }
     }
 }
@@ -277,18 +285,17 @@ mod tests {
             Route { server: "gpu".into(), endpoint: "http://h:1".into(), protocol: Protocol::Rest, dialect: "openai" };
         let failed = Error::new(ErrorKind::Connect, "no TLS").sent(Sent::No).caused_by(cause);
         let attempt = Attempt {
-            route,
-            op: OpKind::Chat,
-            started: Instant::now(),
             elapsed: Duration::from_millis(7),
+            wait: Duration::from_millis(1500),
             error: Some(failed),
+            ..Attempt::new(route, OpKind::Chat)
         };
         let error = Error::new(ErrorKind::Connect, "no server answered").attempts(vec![attempt]);
         let lines = error_lines("chat", &error).join("\n");
         for part in [
             "failed to chat: no server answered",
             "gpu by rest at http://h:1 (openai)",
-            "no TLS (the real reason), after 7 ms, nothing sent",
+            "no TLS (the real reason), after 7 ms, nothing sent, having waited 1500 ms",
             "longshore servers",
         ] {
             assert!(lines.contains(part), "no {part:?} in\n{lines}");

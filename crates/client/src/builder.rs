@@ -9,9 +9,9 @@ use rustls_pki_types::ServerName;
 use crate::{
     DialectChoice, Fleet, FleetConfig, ServerConfig,
     detect::Speaks,
-    endpoint::{Address, Endpoint, Shared},
+    endpoint::{Address, Endpoint, Place, Shared},
+    health::Vitals,
     member::{Local, Member, Way},
-    registry::Leases,
     transport::{Connector, Http, TlsRoots},
 };
 
@@ -60,11 +60,9 @@ impl FleetBuilder {
         }
         members.extend(local.into_iter().map(|(name, backend)| {
             let name: Arc<str> = name.into();
-            Member {
-                name: Arc::clone(&name),
-                ways: vec![Way::Local(Local { name, backend })],
-                leases: Leases::default(),
-            }
+            let vitals = Vitals::new(&name, Protocol::InProcess, &config);
+            let way = Way::Local(Local { name: Arc::clone(&name), backend, vitals });
+            Member::new(name, vec![way], 1, config.retry.budget_percent)
         }));
         Ok(Fleet::new(members, config))
     }
@@ -90,6 +88,7 @@ fn check_numbers(config: &FleetConfig, problems: &mut Vec<String>) {
         ("first_token", timeouts.first_token),
         ("idle", timeouts.idle),
         ("total", timeouts.total),
+        ("first_token_cold", timeouts.first_token_cold),
         ("load", timeouts.load),
         ("probe", timeouts.probe),
     ] {
@@ -102,6 +101,12 @@ fn check_numbers(config: &FleetConfig, problems: &mut Vec<String>) {
     }
     if config.retry.max_attempts == 0 {
         problems.push("retry.max_attempts is zero: nothing would ever be asked".into());
+    }
+    if config.limits.in_flight == 0 {
+        problems.push("limits.in_flight is zero: nothing would ever be asked".into());
+    }
+    if config.servers.iter().any(|server| server.weight == 0) {
+        problems.push("a weight of zero: leave the server out instead".into());
     }
     if config.limits.reply_body_bytes == 0 || config.limits.stream_event_bytes == 0 {
         problems.push("a limit of zero bytes accepts no answer".into());
@@ -156,11 +161,11 @@ fn member(
         let http = Http::new(protocol, connector, &config.pool);
         let speaks = speaks(&server.dialect, protocol).map_err(|problem| vec![problem])?;
         let shared = Arc::clone(shared);
-        let endpoint =
-            Endpoint::new(Arc::clone(&server_name), address, protocol, speaks, credential.clone(), http, shared);
-        ways.push(Way::Remote(Box::new(endpoint)));
+        let place = Place { server: Arc::clone(&server_name), address, protocol, speaks };
+        let vitals = Vitals::new(&server_name, protocol, config);
+        ways.push(Way::Remote(Box::new(Endpoint::new(place, credential.clone(), http, vitals, shared))));
     }
-    Ok(Member { name: server_name, ways, leases: Leases::default() })
+    Ok(Member::new(server_name, ways, server.weight, config.retry.budget_percent))
 }
 
 fn bearer(secret: &str) -> Result<HeaderValue, String> {

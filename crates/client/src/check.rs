@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use longshore_core::{
-    Answer, Backend, Call, Capabilities, Error, ErrorKind, EventKind, Op, Protocol, ServerInfo, call::HealthScope,
-    model::HealthReport,
+    Answer, Backend, Call, Capabilities, Error, ErrorKind, EventKind, Op, Protocol, Received, ServerInfo,
+    call::HealthScope, model::HealthReport,
 };
 use tokio::time::{Instant, timeout};
 
@@ -82,7 +82,7 @@ async fn check_endpoint(endpoint: &Endpoint) -> EndpointHealth {
 async fn ask_ready(endpoint: &Endpoint, spoken: &[Spoken]) -> Option<HealthReport> {
     let call = Call::new(Op::Health(HealthScope::Ready));
     let spoken = choose(spoken, &call)?;
-    let reply = endpoint.exchange(&call, spoken, endpoint.probe_phases()).await.ok()?;
+    let reply = endpoint.exchange(&call, spoken, endpoint.probe_phases(), &Received::default()).await.ok()?;
     health_of(reply.collect().await.ok()?)
 }
 

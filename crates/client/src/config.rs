@@ -14,8 +14,12 @@ pub struct FleetConfig {
     pub default_model: Option<String>,
     /// How long each phase of a call may take.
     pub timeouts: Timeouts,
-    /// How often a call is tried.
+    /// How failed calls are tried again.
     pub retry: Retry,
+    /// When a server that fails is left alone.
+    pub breaker: Breaker,
+    /// How servers are asked for their health.
+    pub health: Health,
     /// Connections that are kept open.
     pub pool: Pool,
     /// How much of an answer is accepted.
@@ -34,6 +38,8 @@ impl Default for FleetConfig {
             default_model: None,
             timeouts: Timeouts::default(),
             retry: Retry::default(),
+            breaker: Breaker::default(),
+            health: Health::default(),
             pool: Pool::default(),
             limits: Limits::default(),
             models_ttl: Duration::from_secs(5),
@@ -57,7 +63,7 @@ pub struct ServerConfig {
     pub credential: Option<Secret>,
     /// How `https` is verified.
     pub tls: Tls,
-    /// Its share of the calls compared with others'. For balancing, which is not in effect yet.
+    /// Its share of the calls in flight compared with others'.
     pub weight: u32,
     /// The protocol that is tried first; `None`: REST.
     pub prefer: Option<Protocol>,
@@ -167,10 +173,13 @@ impl fmt::Debug for Pem {
 pub struct Timeouts {
     /// Opening a connection: name, TCP and TLS.
     pub connect: Duration,
-    /// From having a connection to the answer's headers. Without streaming, that is the whole generation.
+    /// From having a connection to the answer's headers. Where a model answers without streaming, or has to be loaded
+    /// first, the head comes with the answer, and `first_token` or `first_token_cold` holds in its place.
     pub headers: Duration,
-    /// From having a connection to the first token of a stream.
+    /// From having a connection to the first token of a stream, or to a whole answer.
     pub first_token: Duration,
+    /// As `first_token`, where the model is known to be not loaded yet.
+    pub first_token_cold: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
     /// The whole call, all attempts together, where the call has no deadline of its own.
@@ -188,6 +197,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             headers: Duration::from_secs(60),
             first_token: Duration::from_secs(120),
+            first_token_cold: Duration::from_secs(600),
             idle: Duration::from_secs(60),
             total: Duration::from_secs(120),
             load: Duration::from_secs(1800),
@@ -197,16 +207,85 @@ impl Default for Timeouts {
     }
 }
 
-/// How often a call is tried.
+/// How failed calls are tried again.
 #[derive(Clone, Debug)]
 pub struct Retry {
     /// Attempts for one call, the first included. Questions about dialects and models are not counted.
     pub max_attempts: usize,
+    /// The share of a server's calls that may be asked of it again, in percent, beside a small floor; 0 allows none.
+    /// Going on to another server that is well does not count, and neither does what was never sent.
+    pub budget_percent: u32,
+    /// The longest wait before everybody is asked a second time; a random part of it is taken. It doubles each time.
+    pub base_delay: Duration,
+    /// The limit of that doubling.
+    pub max_delay: Duration,
+    /// A replayable call without a first token after this long is sent to a second server as well, if one has the model
+    /// ready, and the quicker one answers. `None`: never.
+    pub hedge_after: Option<Duration>,
+    /// The share of calls that may be hedged, in percent.
+    pub hedge_percent: u32,
+    /// Continue a raw completion that broke off, from the text that had come, where nothing forbids it.
+    pub resume: bool,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { max_attempts: 4 }
+        Self {
+            max_attempts: 4,
+            budget_percent: 20,
+            base_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(10),
+            hedge_after: None,
+            hedge_percent: 5,
+            resume: false,
+        }
+    }
+}
+
+/// When a way to a server is left alone because it fails: one breaker for each endpoint, protocol and model. The last
+/// way that is left is tried in any case.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    /// This many faults in a row open it.
+    pub consecutive_faults: u32,
+    /// So does this share of faults, in percent, among at least `min_calls` calls within `window`.
+    pub failure_percent: u32,
+    /// See `failure_percent`.
+    pub min_calls: u32,
+    /// See `failure_percent`.
+    pub window: Duration,
+    /// How long it is open the first time; it doubles each time.
+    pub open: Duration,
+    /// The limit of that doubling.
+    pub max_open: Duration,
+    /// A call that was let through to see, and of which nothing is heard for this long, is given up for lost.
+    pub probe_lease: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            consecutive_faults: 5,
+            failure_percent: 50,
+            min_calls: 20,
+            window: Duration::from_secs(30),
+            open: Duration::from_secs(1),
+            max_open: Duration::from_secs(60),
+            probe_lease: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How servers are asked for their health, beside what their answers to calls tell.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// How often, about; zero: never. A single server is never asked.
+    pub interval: Duration,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(30) }
     }
 }
 
@@ -234,11 +313,15 @@ pub struct Limits {
     pub reply_body_bytes: usize,
     /// One event of a stream of text.
     pub stream_event_bytes: usize,
+    /// Calls that each address of a server works on at once, answers that are still arriving included.
+    pub in_flight: usize,
+    /// Calls that wait beyond these, for each address; more are refused, or go elsewhere.
+    pub queue: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { reply_body_bytes: 256 << 20, stream_event_bytes: 4 << 20 }
+        Self { reply_body_bytes: 256 << 20, stream_event_bytes: 4 << 20, in_flight: 1024, queue: 1024 }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 use longshore_core::{
-    Blame, Call, Capabilities, Dialect, Error, ErrorKind, EventKind, Op, Protocol, ServerInfo, capability::OpKind,
-    dialect::DIALECTS,
+    Blame, Call, Capabilities, Dialect, Error, ErrorKind, EventKind, Op, Protocol, Received, ServerInfo,
+    capability::OpKind, dialect::DIALECTS,
 };
 
 use crate::{endpoint::Endpoint, transport::Failure};
@@ -137,7 +137,7 @@ impl Endpoint {
     }
 
     async fn introduction(&self, call: &Call, spoken: &Spoken) -> Result<ServerInfo, Failure> {
-        let reply = self.exchange(call, spoken, self.probe_phases()).await?;
+        let reply = self.exchange(call, spoken, self.probe_phases(), &Received::default()).await?;
         let answer = reply.collect().await?;
         let info = answer.others.into_iter().find_map(|kind| match kind {
             EventKind::Server(info) => Some(info),

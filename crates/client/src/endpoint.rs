@@ -2,25 +2,26 @@
 
 mod asides;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{
-    HeaderValue, Request, Uri,
+    HeaderName, HeaderValue, Request, Uri,
     header::{ACCEPT_ENCODING, AUTHORIZATION, LOCATION, TE},
     response,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::Full;
-use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Reply, Route, Sent};
+use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Received, Reply, Route, Sent};
 use tokio::time::Instant;
 
 use crate::{
     FleetConfig, Limits, Timeouts,
     builder::user_agent,
     detect::{Identity, Speaks, Spoken, choose},
-    member::Tried,
+    health::Vitals,
+    member::{Errand, Tried},
     transport::{Clock, Exchange, Failure, Http, Phases, Subject},
 };
 
@@ -79,21 +80,29 @@ pub(crate) struct Endpoint {
     pub(crate) identity: Identity,
     credential: Option<HeaderValue>,
     http: Http,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) shared: Arc<Shared>,
+}
+
+/// Which endpoint it is.
+pub(crate) struct Place {
+    pub(crate) server: Arc<str>,
+    pub(crate) address: Address,
+    pub(crate) protocol: Protocol,
+    pub(crate) speaks: Speaks,
 }
 
 impl Endpoint {
     pub(crate) fn new(
-        server: Arc<str>,
-        address: Address,
-        protocol: Protocol,
-        speaks: Speaks,
+        place: Place,
         credential: Option<HeaderValue>,
         http: Http,
+        vitals: Arc<Vitals>,
         shared: Arc<Shared>,
     ) -> Self {
+        let Place { server, address, protocol, speaks } = place;
         let subject = Arc::new(Subject { server, endpoint: address.text() });
-        Self { subject, address, protocol, speaks, identity: Identity::default(), credential, http, shared }
+        Self { subject, address, protocol, speaks, identity: Identity::default(), credential, http, vitals, shared }
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -110,13 +119,14 @@ impl Endpoint {
     }
 
     /// Makes one attempt. Who lives at the address is asked first if nobody knows.
-    pub(crate) async fn attempt(&self, call: &Call, deadline: Instant) -> Tried {
+    pub(crate) async fn attempt(&self, errand: &Errand) -> Tried {
+        let call = &errand.call;
         let spoken = match self.spoken().await {
             Ok(spoken) => spoken,
             Err(failure) => return self.failed("", failure),
         };
         let Some(spoken) = choose(&spoken, call) else { return Tried::Speechless };
-        match self.exchange(call, spoken, self.phases(call, deadline)).await {
+        match self.exchange(call, spoken, self.phases(errand), &errand.received).await {
             Ok(reply) => Tried::Committed(reply),
             Err(failure) => self.failed(spoken.dialect.name(), failure),
         }
@@ -131,8 +141,14 @@ impl Endpoint {
     }
 
     /// One request and its reply, committed. The errors name this endpoint.
-    pub(crate) async fn exchange(&self, call: &Call, spoken: &Spoken, phases: Phases) -> Result<Reply, Failure> {
-        self.exchange_unlocated(call, spoken, phases).await.map_err(|mut failure| {
+    pub(crate) async fn exchange(
+        &self,
+        call: &Call,
+        spoken: &Spoken,
+        phases: Phases,
+        received: &Received,
+    ) -> Result<Reply, Failure> {
+        self.exchange_unlocated(call, spoken, phases, received).await.map_err(|mut failure| {
             // Those that came as events have been located there.
             if failure.error.facts().iter().all(|(what, _)| *what != "server") {
                 failure.error = self.subject.locate(failure.error);
@@ -141,23 +157,32 @@ impl Endpoint {
         })
     }
 
-    async fn exchange_unlocated(&self, call: &Call, spoken: &Spoken, phases: Phases) -> Result<Reply, Failure> {
+    async fn exchange_unlocated(
+        &self,
+        call: &Call,
+        spoken: &Spoken,
+        phases: Phases,
+        received: &Received,
+    ) -> Result<Reply, Failure> {
         let dialect = spoken.dialect;
         let peer = &*self.informed(call, spoken, phases.deadline).await?;
-        let request = self.request(dialect.encode_call(call, peer).map_err(|error| error.sent(Sent::No))?)?;
-        let (response, connected_at) = self.http.send(request, phases.headers).await?;
+        let request = dialect.encode_call(call, peer).map_err(|error| error.sent(Sent::No))?;
+        let request = self.request(request, phases.deadline)?;
+        let (response, connected_at) = self.http.send(request, phases.head()).await?;
         let (head, body) = response.into_parts();
         refuse_redirect(&head)?;
         let framing = dialect.framing(call, &head);
         let framer = framing.framer(self.limit(framing));
         let decoder = dialect.reply_decoder(call, peer, &head);
         let clock = Clock::new(phases, connected_at);
-        let events = Exchange::new(Arc::clone(&self.subject), body, framer, decoder, clock, generates(&call.op));
+        let events = Exchange::new(Arc::clone(&self.subject), body, framer, decoder, clock)
+            .generating(generates(&call.op))
+            .counted(received);
         Ok(Reply::commit(self.route(dialect.name()), events.boxed()).await?)
     }
 
     /// What a dialect wrote, addressed and signed. The credential goes into requests to this address only.
-    fn request(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, request: Request<Bytes>, deadline: Instant) -> Result<Request<Full<Bytes>>, Error> {
         let (mut parts, body) = request.into_parts();
         parts.uri = self.address.uri(&parts.uri).map_err(|error| Error::invalid(format!("no URI: {error}")))?;
         let (name, value) = user_agent();
@@ -166,6 +191,7 @@ impl Endpoint {
         parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.protocol == Protocol::Grpc {
             parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+            parts.headers.insert(GRPC_TIMEOUT, grpc_timeout(deadline.saturating_duration_since(Instant::now())));
         }
         if let Some(credential) = &self.credential {
             parts.headers.insert(AUTHORIZATION, credential.clone());
@@ -180,16 +206,18 @@ impl Endpoint {
         }
     }
 
-    fn phases(&self, call: &Call, deadline: Instant) -> Phases {
-        let timeouts = &self.shared.timeouts;
+    /// A whole generation stands behind the head of a unary answer, and often behind that of a stream from a cold
+    /// model, so it is the first token's limit that holds there.
+    fn phases(&self, errand: &Errand) -> Phases {
+        let Errand { call, deadline, cold, .. } = errand;
+        let (timeouts, deadline) = (&self.shared.timeouts, *deadline);
+        let first_token = Some(if *cold { timeouts.first_token_cold } else { timeouts.first_token });
+        let (headers, idle) = (Some(timeouts.headers), Some(timeouts.idle));
         match &*call.op {
             op if op.is_lifecycle() => Phases { headers: None, first_token: None, idle: None, deadline },
-            op => Phases {
-                headers: Some(timeouts.headers),
-                first_token: op.streams().then_some(timeouts.first_token),
-                idle: Some(timeouts.idle),
-                deadline,
-            },
+            op if !generates(op) => Phases { headers, first_token: None, idle, deadline },
+            op if *cold || !op.streams() => Phases { headers: None, first_token, idle, deadline },
+            _ => Phases { headers, first_token, idle, deadline },
         }
     }
 
@@ -200,8 +228,16 @@ impl Endpoint {
     }
 }
 
-/// Whether content of this operation's answer is a part of something longer.
-fn generates(op: &Op) -> bool {
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// At most eight digits and a unit (gRPC over HTTP/2, "Timeout"); what is longer than a day is a day.
+fn grpc_timeout(left: Duration) -> HeaderValue {
+    let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).clamp(1, 86_400_000);
+    HeaderValue::try_from(format!("{left}m")).unwrap_or_else(|_| HeaderValue::from_static("1m"))
+}
+
+/// Whether a model makes the answer: content is a part of something longer, and it may take its time.
+pub(crate) fn generates(op: &Op) -> bool {
     matches!(op, Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_))
 }
 

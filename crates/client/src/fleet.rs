@@ -8,8 +8,10 @@ use longshore_core::{Backend, Call, Error, ErrorKind, Op, Reply, Sent, call::Hea
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    FleetConfig, Timeouts, attempts,
+    FleetConfig, Timeouts,
+    attempts::{self, Policy},
     member::{Member, since},
+    metrics,
     plan::{Plan, unknown_model},
     registry::{Pulse, Settings, Shelf},
 };
@@ -29,7 +31,7 @@ pub struct Parts {
     pub(crate) settings: Arc<Settings>,
     /// Beats whenever anything about models has changed.
     pub(crate) pulse: Pulse,
-    max_attempts: usize,
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl Deref for Fleet {
@@ -42,7 +44,8 @@ impl Deref for Fleet {
 
 impl Backend for Fleet {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
-        self.stack(call).boxed()
+        let (op, came) = (call.op.kind(), Instant::now());
+        self.stack(call).inspect(move |result| metrics::call(op, result, since(came))).boxed()
     }
 }
 
@@ -55,7 +58,7 @@ impl Fleet {
             pulse,
             default_model: config.default_model.map(Into::into),
             timeouts: config.timeouts,
-            max_attempts: config.retry.max_attempts,
+            policy: Arc::new(Policy::new(config.retry)),
         }))
     }
 
@@ -85,7 +88,7 @@ impl Fleet {
         // (Response cache: deterministic calls that were answered before end here.)
         // (Batcher: calls that a server can answer in one request are joined here.)
 
-        // Who may answer: the pinned server, or those that have the model. (Balancing reorders equals here.)
+        // Who may answer: the pinned server, or those that have the model, the warmest first.
         let mut plan = within(deadline, self.plan(call)).await?;
 
         // Loads, unloads and pulls change one server; those for the same model are joined, and followed to their end.
@@ -96,10 +99,9 @@ impl Fleet {
         // A model that nobody has ready is loaded first, where the configuration allows it.
         let loads = self.ensure_loaded(&mut plan, deadline).await?;
 
-        // Attempts: the preferred protocol, the server's other one, the next server, until content is committed; each
-        // goes to an endpoint and through its transport. (Retry budgets and hedges belong in that loop; a breaker and
-        // a limit on calls in flight stand around each endpoint.)
-        let result = attempts::run(&plan.call, &plan.members(), deadline, self.max_attempts).await;
+        // Attempts: the least loaded of equals, its other protocol, the next server, round by round, until content is
+        // committed. Each has a breaker's leave, a place among the endpoint's calls in flight, and a budget behind it.
+        let result = attempts::run(&plan.call, plan.contenders(), &self.policy, deadline).await;
 
         // What was learnt about models goes back into the catalogue.
         self.learn(&plan, loads.before(result))
@@ -144,8 +146,12 @@ fn explain_unlisted(plan: &Plan, error: Error) -> Error {
     let absent = matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
     let Some(known) = plan.unlisted.as_ref().filter(|known| absent && !known.is_empty()) else { return error };
     let base = unknown_model(plan.call.model_name(), known);
-    let message = format!("{}; and where the list is not known: {}", base.message(), error);
-    Error::new(base.kind(), message).sent(error.was_sent()).attempts(error.ledger().to_vec()).caused_by(error)
+    let message = format!("{}; and where the list is not known", base.message());
+    Error::new(base.kind(), message)
+        .listing(&error.to_string())
+        .sent(error.was_sent())
+        .attempts(error.ledger().to_vec())
+        .caused_by(error)
 }
 
 /// Planning too has the call's deadline.

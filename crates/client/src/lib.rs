@@ -26,13 +26,16 @@
 #![forbid(unsafe_code)]
 
 mod attempts;
+mod balance;
 mod builder;
 mod check;
 mod config;
 mod detect;
 mod endpoint;
 mod fleet;
+mod health;
 mod member;
+pub mod metrics;
 mod plan;
 mod registry;
 mod together;
@@ -41,7 +44,9 @@ mod transport;
 pub use builder::FleetBuilder;
 pub use check::EndpointHealth;
 pub use config::{
-    DialectChoice, FleetConfig, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+    Breaker, DialectChoice, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts,
+    Tls,
 };
 pub use fleet::Fleet;
+pub use health::{EndpointVitals, ModelVitals};
 pub use registry::{ModelStatus, ModelWatch, Revision, ServerModels};

@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use longshore_core::{Backend, Call, Error, ErrorKind, Events, Op, Protocol, Reply, Route};
+use longshore_core::{Backend, Call, Error, ErrorKind, Events, Op, Protocol, Received, Reply, Route};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    attempts::budget::Budget,
     endpoint::Endpoint,
+    health::Vitals,
     registry::Leases,
     transport::{Failure, Subject},
 };
@@ -19,18 +21,45 @@ pub(crate) struct Member {
     pub(crate) ways: Vec<Way>,
     /// The calls in flight on its models.
     pub(crate) leases: Leases,
+    /// Its share of the calls, compared with the others'.
+    pub(crate) weight: u32,
+    /// What may be asked of it beyond the calls themselves.
+    pub(crate) budget: Budget,
+}
+
+/// Repetitions that a server gets at any time, however few calls it has had: enough for one call after another to
+/// be tried several times, and no storm.
+const RETRY_FLOOR: u32 = 10;
+
+/// What an attempt is about.
+#[derive(Clone)]
+pub(crate) struct Errand {
+    pub(crate) call: Call,
+    /// The call's, for everything.
+    pub(crate) deadline: Instant,
+    /// The model has to be loaded first, so the first token may take longer.
+    pub(crate) cold: bool,
+    /// Where what comes is counted.
+    pub(crate) received: Received,
 }
 
 impl Member {
+    /// `ways` must not be empty; `retry_percent` of the calls may be asked again.
+    pub(crate) fn new(name: Arc<str>, ways: Vec<Way>, weight: u32, retry_percent: u32) -> Self {
+        let budget = Budget::new(retry_percent, if retry_percent == 0 { 0 } else { RETRY_FLOOR });
+        Self { name, ways, leases: Leases::default(), weight, budget }
+    }
+
     /// Sends the call by one of the ways and waits until an answer is committed. A model that answers is leased until
     /// the answer's end, so that it is not unloaded under it.
-    pub(crate) async fn attempt(&self, way: &Way, call: &Call, deadline: Instant) -> Tried {
+    pub(crate) async fn attempt(&self, way: &Way, errand: &Errand) -> Tried {
+        let call = &errand.call;
         let uses_model = matches!(*call.op, Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_));
         let lease = match uses_model.then(|| self.leases.take(call.model_name())).transpose() {
             Ok(lease) => lease,
             Err(error) => return Tried::Failed(way.route(), error.into()),
         };
-        let mut tried = way.attempt(call, deadline).await;
+        let mut tried = way.attempt(errand).await;
         if let (Tried::Committed(reply), Some(lease)) = (&mut tried, lease) {
             let events = std::mem::replace(&mut reply.events, stream::empty().boxed());
             reply.events = lease.hold(events);
@@ -60,13 +89,21 @@ pub(crate) enum Tried {
 
 impl Way {
     /// Sends the call and waits until an answer is committed.
-    async fn attempt(&self, call: &Call, deadline: Instant) -> Tried {
+    async fn attempt(&self, errand: &Errand) -> Tried {
         match self {
-            Self::Remote(endpoint) => endpoint.attempt(call, deadline).await,
-            Self::Local(local) => match local.attempt(call, deadline).await {
+            Self::Remote(endpoint) => endpoint.attempt(errand).await,
+            Self::Local(local) => match local.attempt(&errand.call, errand.deadline).await {
                 Ok(reply) => Tried::Committed(reply),
                 Err(error) => Tried::Failed(self.route(), error.into()),
             },
+        }
+    }
+
+    /// How it does.
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        match self {
+            Self::Remote(endpoint) => &endpoint.vitals,
+            Self::Local(local) => &local.vitals,
         }
     }
 
@@ -83,6 +120,7 @@ impl Way {
 pub(crate) struct Local {
     pub(crate) name: Arc<str>,
     pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 impl Local {

@@ -17,9 +17,8 @@ use self::{
     pick::pick,
 };
 use crate::{
-    attempts::all_failed,
+    attempts::{Contender, all_failed},
     fleet::Fleet,
-    member::Member,
     registry::{Shelf, Warmth},
 };
 
@@ -33,8 +32,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
-        self.candidates.iter().map(|candidate| Arc::clone(candidate.shelf.member())).collect()
+    pub(crate) fn contenders(&self) -> Vec<Contender> {
+        let contender = |one: &Candidate| Contender { member: Arc::clone(one.shelf.member()), warmth: one.warmth };
+        self.candidates.iter().map(contender).collect()
     }
 
     pub(crate) fn shelves(&self) -> impl Iterator<Item = &Arc<Shelf>> {

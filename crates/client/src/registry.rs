@@ -42,7 +42,6 @@ pub(crate) struct Settings {
     ttl: Duration,
     /// How long a load or unload may take.
     load: Duration,
-    max_attempts: usize,
     lifecycle: Lifecycle,
 }
 
@@ -52,7 +51,6 @@ impl Settings {
             probe: config.timeouts.probe,
             ttl: config.models_ttl,
             load: config.timeouts.load,
-            max_attempts: config.retry.max_attempts,
             lifecycle: config.lifecycle.clone(),
         })
     }

@@ -156,7 +156,7 @@ async fn is_ready(shelf: Arc<Shelf>, limit: Duration) -> Result<(), String> {
 
 /// One server's whole answer.
 async fn ask(member: &Arc<Member>, call: &Call, deadline: Instant) -> Result<Answer, Error> {
-    attempts::run(call, std::slice::from_ref(member), deadline, usize::MAX).await?.collect().await
+    attempts::ask(call, member, deadline).await?.collect().await
 }
 
 fn remaining(call: &Call) -> Duration {
@@ -169,5 +169,6 @@ fn attempts_of(shelf: &Arc<Shelf>, op: OpKind, started: Instant, error: &Error) 
         return error.ledger().to_vec();
     }
     let route = shelf.member().ways[0].route();
-    vec![Attempt { route, op, started: started.into_std(), elapsed: since(started), error: Some(error.clone()) }]
+    let (started, elapsed) = (started.into_std(), since(started));
+    vec![Attempt { started, elapsed, error: Some(error.clone()), ..Attempt::new(route, op) }]
 }

@@ -169,7 +169,7 @@ fn wrong_values_say_what_would_be_right() {
         ("gateway: {tls: »{key: k}}", "gateway.tls.certificate: missing; add \"certificate\""),
         (
             "»- a",
-            "expected a section with servers, inference, timeouts, models, retry, pool, limits, cache, batch, gateway, engine, logging, metrics, found a list",
+            "expected a section with servers, inference, timeouts, models, retry, breaker, health, pool, limits, cache, batch, gateway, engine, logging, metrics, found a list",
         ),
     ];
     for (yaml, expected) in cases {
@@ -289,7 +289,7 @@ fn variables_are_judged_like_the_file() {
     check_variables(
         &[("LONGSHORE_RETRY", "3")],
         &[
-            "environment variable LONGSHORE_RETRY: retry: expected a section with max_attempts, budget_percent, base_delay, max_delay, found \"3\"",
+            "environment variable LONGSHORE_RETRY: retry: expected a section with max_attempts, budget_percent, base_delay, max_delay, hedge_after, hedge_percent, resume, found \"3\"",
         ],
     );
     check_variables(

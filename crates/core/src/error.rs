@@ -120,6 +120,10 @@ struct Inner {
     message: String,
     sent: Sent,
     retry_after: Option<Duration>,
+    /// The server asked not to be asked again.
+    final_word: bool,
+    /// Where the list of attempts begins in the message.
+    headline: Option<usize>,
     status: Option<u16>,
     code: Option<String>,
     context: Vec<(&'static str, String)>,
@@ -136,6 +140,8 @@ impl Error {
             message: message.into(),
             sent: Sent::default(),
             retry_after: None,
+            final_word: false,
+            headline: None,
             status: None,
             code: None,
             context: Vec::new(),
@@ -174,6 +180,30 @@ impl Error {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The server asks not to be asked again: gRPC's negative push-back.
+    #[must_use]
+    pub fn final_word(mut self) -> Self {
+        self.0.final_word = true;
+        self
+    }
+
+    /// Adds a sentence to the message: why it was left at that.
+    #[must_use]
+    pub fn adding(mut self, text: &str) -> Self {
+        self.0.message.push_str("; ");
+        self.0.message.push_str(text);
+        self
+    }
+
+    /// Adds what was tried to the message; [`Error::headline`] leaves it out, for whoever shows the ledger beside it.
+    #[must_use]
+    pub fn listing(mut self, tried: &str) -> Self {
+        self.0.headline = Some(self.0.message.len());
+        self.0.message.push_str(": ");
+        self.0.message.push_str(tried);
         self
     }
 
@@ -234,6 +264,16 @@ impl Error {
     /// The message alone, without context.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// The message without the list of what was tried, if it has one.
+    pub fn headline(&self) -> &str {
+        self.0.headline.and_then(|end| self.0.message.get(..end)).unwrap_or(&self.0.message)
+    }
+
+    /// Whether the server asked not to be asked again.
+    pub fn is_final_word(&self) -> bool {
+        self.0.final_word
     }
 
     /// Whether the request had left when it failed.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     Error,
     model::{HealthReport, ModelInfo, ModelStatistics, Progress, ServerInfo},
+    reply::Attempt,
     tensor::{Parameters, Tensor},
 };
 
@@ -108,6 +109,9 @@ pub enum EventKind {
     ModelConfig(Value),
     /// How often models were used, and where the time went.
     Statistics(Vec<ModelStatistics>),
+    /// The answer had broken off, and what follows comes from another attempt, asked to go on after the text that had
+    /// come. Only where the caller allowed it; the two parts need not be what one run would have written.
+    Resumed(Box<Attempt>),
     /// Token counts; the last one holds.
     Usage(Usage),
     /// A frame that this vocabulary has no word for; whoever forwards in the same dialect passes it on.
@@ -119,7 +123,7 @@ pub enum EventKind {
 impl EventKind {
     /// Content commits an answer: after it, no other server may be asked.
     pub fn is_content(&self) -> bool {
-        !matches!(self, Self::Started { .. } | Self::Usage(_) | Self::Other)
+        !matches!(self, Self::Started { .. } | Self::Resumed(_) | Self::Usage(_) | Self::Other)
     }
 }
 

@@ -27,7 +27,7 @@ pub use error::{Blame, Error, ErrorKind, Sent};
 pub use event::{Event, EventKind, Events, Finish, Usage};
 pub use framing::Framing;
 pub use model::{ModelInfo, ModelKind, ModelState, ServerInfo};
-pub use reply::{Answer, Attempt, CacheStatus, Protocol, Reply, Route};
+pub use reply::{Answer, Attempt, CacheStatus, Protocol, Received, Reply, Route};
 pub use tensor::{DataType, Parameter, Parameters, Tensor};
 
 /// Anything that answers calls: the engine, the simulator, one endpoint, a fleet, a cache in front of any of them.

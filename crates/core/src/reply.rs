@@ -4,7 +4,10 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -77,23 +80,63 @@ pub struct Attempt {
     pub op: OpKind,
     /// When it began.
     pub started: Instant,
-    /// From its beginning until it was committed or failed.
+    /// How long the call had waited before it, since it came or since the attempt before it had failed: because a
+    /// server asked for that, because of the back-off, or for a free place among the calls in flight.
+    pub wait: Duration,
+    /// From its beginning until it was committed, failed or was given up.
     pub elapsed: Duration,
-    /// `None`: committed.
+    /// It was begun while another one was still running, to be the quicker of the two.
+    pub hedge: bool,
+    /// What has come so far. Goes on counting while a committed answer arrives.
+    pub received: Received,
+    /// `None`: committed. [`ErrorKind::Cancelled`]: given up because another one was quicker.
     pub error: Option<Error>,
+}
+
+impl Attempt {
+    /// An attempt that begins now; committed unless an error is put in.
+    pub fn new(route: Route, op: OpKind) -> Self {
+        Self {
+            route,
+            op,
+            started: Instant::now(),
+            wait: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            hedge: false,
+            received: Received::default(),
+            error: None,
+        }
+    }
+
+    /// What became of it, in a word: `committed`, or the error's kind.
+    pub fn outcome(&self) -> &'static str {
+        self.error.as_ref().map_or("committed", |error| error.kind().as_str())
+    }
+}
+
+/// Equal in where they went, when, and what became of them; what is still counted is not compared.
+impl PartialEq for Attempt {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.route, self.op, self.started, self.hedge, &self.error)
+            == (&other.route, other.op, other.started, other.hedge, &other.error)
+    }
 }
 
 impl Serialize for Attempt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Attempt", 9)?;
+        let mut out = serializer.serialize_struct("Attempt", 13)?;
         out.serialize_field("server", &self.route.server)?;
         out.serialize_field("endpoint", &self.route.endpoint)?;
         out.serialize_field("protocol", &self.route.protocol)?;
         out.serialize_field("dialect", &self.route.dialect)?;
         out.serialize_field("op", self.op.name())?;
+        out.serialize_field("wait_ms", &milliseconds(self.wait))?;
         out.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
-        out.serialize_field("outcome", self.error.as_ref().map_or("committed", |error| error.kind().as_str()))?;
+        out.serialize_field("hedge", &self.hedge)?;
+        out.serialize_field("outcome", self.outcome())?;
         out.serialize_field("error", &self.error.as_ref().map(|error| error.message()))?;
+        out.serialize_field("bytes", &self.received.bytes())?;
+        out.serialize_field("tokens", &self.received.tokens())?;
         let sent = match self.error.as_ref().map_or(Sent::Yes, Error::was_sent) {
             Sent::No => "no",
             Sent::Maybe => "maybe",
@@ -101,6 +144,39 @@ impl Serialize for Attempt {
         };
         out.serialize_field("sent", sent)?;
         out.end()
+    }
+}
+
+/// How much of an answer has come. Clones share one count, which goes on while the answer arrives: whoever holds the
+/// ledger of a stream reads the totals at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Received(Arc<(AtomicU64, AtomicU64)>);
+
+impl Received {
+    /// Bytes of the body, with its framing; 0 in-process.
+    pub fn bytes(&self) -> u64 {
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    /// Pieces of text and reasoning; the server's own count of tokens once it has told it.
+    pub fn tokens(&self) -> u64 {
+        self.0.1.load(Ordering::Relaxed)
+    }
+
+    /// So many more bytes have come.
+    pub fn add_bytes(&self, bytes: usize) {
+        self.0.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// An event has come.
+    pub fn add_event(&self, kind: &EventKind) {
+        match kind {
+            EventKind::Text { .. } | EventKind::Reasoning { .. } => drop(self.0.1.fetch_add(1, Ordering::Relaxed)),
+            EventKind::Usage(usage) if usage.completion_tokens > 0 => {
+                self.0.1.store(usage.completion_tokens, Ordering::Relaxed);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -261,6 +337,8 @@ pub struct Answer {
     pub first_content_at: Option<Instant>,
     /// When its end was read.
     pub ended_at: Option<Instant>,
+    /// It had broken off once and was continued from there ([`EventKind::Resumed`]).
+    pub resumed: bool,
     /// Everything else, as it came: progress, health, statistics, …
     pub others: Vec<EventKind>,
 }
@@ -284,6 +362,10 @@ impl Answer {
             EventKind::Done(finish) => {
                 self.finish = Some(finish);
                 self.ended_at = Some(event.at);
+            }
+            EventKind::Resumed(attempt) => {
+                self.resumed = true;
+                self.ledger.push(*attempt);
             }
             EventKind::Other => {}
             other => self.others.push(other),

@@ -57,8 +57,6 @@ pub(crate) fn header_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use longshore_core::{Error, ErrorKind, Route, capability::OpKind};
 
     use super::*;
@@ -91,11 +89,8 @@ mod tests {
     #[test]
     fn a_long_ledger_keeps_its_latest_attempts() {
         let attempt = |n: usize| Attempt {
-            route: Route::in_process(format!("server-{n}")),
-            op: OpKind::Chat,
-            started: Instant::now(),
-            elapsed: Duration::ZERO,
             error: Some(Error::new(ErrorKind::Server, "x".repeat(1000))),
+            ..Attempt::new(Route::in_process(format!("server-{n}")), OpKind::Chat)
         };
         let mut headers = http::HeaderMap::new();
         put_ledger(&(0..9).map(attempt).collect::<Vec<_>>(), &mut headers);

@@ -4,8 +4,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
-    DialectChoice, Fleet, FleetBuilder, FleetConfig, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig,
-    Timeouts, Tls,
+    Breaker, DialectChoice, Fleet, FleetBuilder, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret,
+    ServerConfig, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
 use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
@@ -35,6 +35,7 @@ pub(crate) fn check_name(fleet: &Fleet, name: &str) -> Result<(), Failure> {
 
 fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
     let (timeouts, pool, models) = (&config.timeouts, &config.pool, &config.models);
+    let (retry, breaker) = (&config.retry, &config.breaker);
     FleetConfig {
         servers,
         default_model: config.inference.model.clone(),
@@ -42,12 +43,30 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             connect: timeouts.connect,
             headers: timeouts.headers,
             first_token: timeouts.first_token,
+            first_token_cold: timeouts.first_token_cold,
             idle: timeouts.idle,
             total: config.inference.timeout,
             load: config.models.timeout,
-            ..Timeouts::default()
+            probe: timeouts.probe,
         },
-        retry: Retry { max_attempts: config.retry.max_attempts as usize },
+        retry: Retry {
+            max_attempts: retry.max_attempts as usize,
+            budget_percent: retry.budget_percent,
+            base_delay: retry.base_delay,
+            max_delay: retry.max_delay,
+            hedge_after: retry.hedge_after,
+            hedge_percent: retry.hedge_percent,
+            resume: retry.resume,
+        },
+        breaker: Breaker {
+            consecutive_faults: breaker.consecutive_faults,
+            failure_percent: breaker.failure_percent,
+            min_calls: breaker.min_requests,
+            open: breaker.open,
+            max_open: breaker.max_open,
+            ..Breaker::default()
+        },
+        health: Health { interval: config.health.interval },
         pool: Pool {
             max_idle_per_host: pool.max_idle_per_host as usize,
             idle_timeout: pool.idle_timeout,
@@ -56,6 +75,8 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
         limits: Limits {
             reply_body_bytes: config.limits.reply_body.as_usize(),
             stream_event_bytes: config.limits.stream_event.as_usize(),
+            in_flight: config.limits.in_flight as usize,
+            queue: config.limits.queue as usize,
         },
         models_ttl: config.cache.models_ttl,
         lifecycle: Lifecycle {

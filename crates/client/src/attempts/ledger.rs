@@ -1,8 +1,11 @@
 //! Every attempt at one call, and the one error that stands for them all.
 
+use std::time::Duration;
+
 use longshore_core::{Attempt, Error, ErrorKind, Protocol, Route, Sent, capability::OpKind};
 use tokio::time::Instant;
 
+use super::flight::Flight;
 use crate::member::since;
 
 /// The attempts so far.
@@ -20,37 +23,81 @@ impl Ledger {
         self.attempts.len()
     }
 
-    pub(super) fn failed(&mut self, route: Route, started: Instant, error: Error) {
-        self.push(route, started, Some(error));
+    /// Whether a request has left, or may have.
+    pub(super) fn has_sent(&self) -> bool {
+        self.errors().any(|error| error.was_sent() != Sent::No)
     }
 
-    /// All of them, the last one having been committed.
-    pub(super) fn committed(mut self, route: &Route, started: Instant) -> Vec<Attempt> {
-        self.push(route.clone(), started, None);
+    pub(super) fn failed(&mut self, flight: &Flight, route: Route, started: Instant, wait: Duration, error: Error) {
+        self.push(flight, route, started, wait, Some(error));
+    }
+
+    /// Another attempt was quicker than this one.
+    pub(super) fn cancelled(&mut self, flight: &Flight) {
+        let error = Error::new(ErrorKind::Cancelled, "given up: another attempt was quicker").sent(Sent::Maybe);
+        self.push(flight, flight.route.clone(), flight.launched, Duration::ZERO, Some(error));
+    }
+
+    pub(super) fn committed(&mut self, flight: &Flight, route: &Route, started: Instant, wait: Duration) {
+        self.push(flight, route.clone(), started, wait, None);
+    }
+
+    pub(super) fn into_attempts(self) -> Vec<Attempt> {
         self.attempts
     }
 
-    /// `None` when there was no attempt.
-    pub(super) fn into_error(self) -> Option<Error> {
-        all_failed(self.attempts)
+    /// `reason`: why it was left at these; `notes`: about those who were not asked. `None` when there was no attempt.
+    pub(super) fn into_error(self, reason: Option<&str>, notes: &[String]) -> Option<Error> {
+        sum_up(self.attempts, reason, notes)
     }
 
-    fn push(&mut self, route: Route, started: Instant, error: Option<Error>) {
-        let (op, elapsed) = (self.op, since(started));
-        self.attempts.push(Attempt { route, op, started: started.into_std(), elapsed, error });
+    /// Why nobody is asked again, if a server said so.
+    pub(super) fn last_word(&self) -> Option<String> {
+        self.errors().any(Error::is_final_word).then(|| "the server asks not to try again".to_owned())
+    }
+
+    fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.attempts.iter().filter_map(|attempt| attempt.error.as_ref())
+    }
+
+    fn push(&mut self, flight: &Flight, route: Route, started: Instant, wait: Duration, error: Option<Error>) {
+        self.attempts.push(Attempt {
+            started: started.into_std(),
+            wait,
+            elapsed: since(started),
+            hedge: flight.hedge,
+            received: flight.received.clone(),
+            error,
+            ..Attempt::new(route, self.op)
+        });
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new(OpKind::Chat)
     }
 }
 
 /// One error for several failed attempts: a single one's own, else one that names each. `None` without any.
 pub(crate) fn all_failed(attempts: Vec<Attempt>) -> Option<Error> {
+    sum_up(attempts, None, &[])
+}
+
+fn sum_up(attempts: Vec<Attempt>, reason: Option<&str>, notes: &[String]) -> Option<Error> {
     let errors = || attempts.iter().filter_map(|attempt| attempt.error.as_ref());
     let furthest = errors().max_by_key(|error| distance(error.kind()))?.clone();
-    if attempts.len() == 1 {
-        return Some(furthest.attempts(attempts));
+    if attempts.len() == 1 && notes.is_empty() {
+        let error = reason.map_or(furthest.clone(), |reason| furthest.adding(reason));
+        return Some(error.attempts(attempts));
     }
-    let lines: Vec<_> = attempts.iter().filter_map(line).collect();
-    let message = format!("all {} attempts failed: {}", lines.len(), lines.join("; "));
-    let mut whole = Error::new(furthest.kind(), message).sent(worst(errors()));
+    let count =
+        if attempts.len() == 1 { "the only attempt".to_owned() } else { format!("all {} attempts", attempts.len()) };
+    let reason = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
+    let mut lines = distinct(attempts.iter().filter_map(line));
+    lines.extend(notes.iter().cloned());
+    let mut whole =
+        Error::new(furthest.kind(), format!("{count} failed{reason}")).listing(&lines.join("; ")).sent(worst(errors()));
     if let Some(status) = furthest.http_status() {
         whole = whole.status(status);
     }
@@ -61,6 +108,18 @@ pub(crate) fn all_failed(attempts: Vec<Attempt>) -> Option<Error> {
         whole = whole.retry_after(wait);
     }
     Some(whole.caused_by(furthest).attempts(attempts))
+}
+
+/// Each line once, in the order of their first coming, with how often it came.
+fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for line in lines {
+        match counted.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((line, 1)),
+        }
+    }
+    counted.into_iter().map(|(line, count)| if count == 1 { line } else { format!("{line} ({count} times)") }).collect()
 }
 
 /// `` `gpu` over rest at http://gpu:8000: connection refused ``
@@ -100,31 +159,46 @@ fn worst<'a>(errors: impl Iterator<Item = &'a Error>) -> Sent {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn attempt(server: &str, error: Error) -> Attempt {
         let route =
             Route { server: server.into(), endpoint: "http://x:1".into(), protocol: Protocol::Rest, dialect: "openai" };
-        let (op, started) = (OpKind::Chat, std::time::Instant::now());
-        Attempt { route, op, started, elapsed: Duration::ZERO, error: Some(error) }
+        Attempt { error: Some(error), ..Attempt::new(route, OpKind::Chat) }
+    }
+
+    fn refused() -> Error {
+        Error::new(ErrorKind::Connect, "connection refused").sent(Sent::No)
     }
 
     #[test]
     fn the_error_of_several_names_each() {
-        let refused = Error::new(ErrorKind::Connect, "connection refused").sent(Sent::No);
         let busy = Error::new(ErrorKind::Overloaded, "try later").sent(Sent::Yes).retry_after(Duration::from_secs(7));
-        let one = all_failed(vec![attempt("a", refused.clone())]).unwrap();
+        let one = all_failed(vec![attempt("a", refused())]).unwrap();
         assert_eq!((one.message(), one.ledger().len()), ("connection refused", 1));
-        let both = all_failed(vec![attempt("a", refused), attempt("b", busy)]).unwrap();
+        let both = all_failed(vec![attempt("a", refused()), attempt("b", busy)]).unwrap();
         assert_eq!(
             both.message(),
             "all 2 attempts failed: `a` over rest at http://x:1: connection refused; \
              `b` over rest at http://x:1: try later"
         );
+        assert_eq!(both.headline(), "all 2 attempts failed");
         assert_eq!((both.kind(), both.was_sent()), (ErrorKind::Overloaded, Sent::Yes));
         assert_eq!((both.wait(), both.ledger().len()), (Some(Duration::from_secs(7)), 2));
         assert!(all_failed(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn what_is_the_same_stands_once_and_the_reason_stands_first() {
+        let attempts = vec![attempt("a", refused()), attempt("a", refused())];
+        let error = sum_up(attempts, Some("the retry budget of `a` is spent"), &["`b` was left alone".into()]).unwrap();
+        assert_eq!(
+            error.message(),
+            "all 2 attempts failed; the retry budget of `a` is spent: \
+             `a` over rest at http://x:1: connection refused (2 times); `b` was left alone"
+        );
+        assert_eq!(error.headline(), "all 2 attempts failed; the retry budget of `a` is spent");
+        let one = sum_up(vec![attempt("a", refused())], Some("no time is left"), &[]).unwrap();
+        assert_eq!(one.message(), "connection refused; no time is left");
     }
 }

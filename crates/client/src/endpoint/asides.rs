@@ -43,12 +43,12 @@ impl Endpoint {
     async fn tell(&self, request: Request<Bytes>, deadline: Instant) -> Result<Option<Bytes>, Failure> {
         let phases = self.probe_phases();
         let phases = Phases { deadline: phases.deadline.min(deadline), ..phases };
-        let (response, connected_at) = self.http.send(self.request(request)?, phases.headers).await?;
+        let (response, connected_at) = self.http.send(self.request(request, phases.deadline)?, phases.head()).await?;
         let (head, body) = response.into_parts();
         let framer = Framing::Whole.framer(self.limit(Framing::Whole));
         let clock = Clock::new(phases, connected_at);
         // Read to its end even if it is a refusal, so that the connection can be used again.
-        let mut events = Exchange::new(self.subject.clone(), body, framer, Box::new(Verbatim), clock, false);
+        let mut events = Exchange::new(self.subject.clone(), body, framer, Box::new(Verbatim), clock);
         let mut told = None;
         while let Some(event) = events.next().await {
             told = event?.raw.map(|raw| raw.frame).or(told);

@@ -63,12 +63,12 @@ impl Fleet {
                 Ok(answer) => answer.route.clone(),
                 Err(error) => error.ledger().last().map(|attempt| attempt.route.clone()),
             };
+            let route = route.unwrap_or_else(|| candidate.shelf.member().ways[0].route());
             loads.push(Attempt {
-                route: route.unwrap_or_else(|| candidate.shelf.member().ways[0].route()),
-                op: OpKind::Load,
                 started: started.into_std(),
                 elapsed: since(started),
                 error: loaded.as_ref().err().cloned(),
+                ..Attempt::new(route, OpKind::Load)
             });
             if loaded.is_ok() {
                 let mut warm = plan.candidates.remove(place);

@@ -131,7 +131,7 @@ impl Drop for CallOff {
         runtime.spawn(async move {
             let deadline = Instant::now() + shelf.settings.probe;
             call.deadline = Some(deadline.into_std());
-            let asked = attempts::run(&call, std::slice::from_ref(shelf.member()), deadline, 1).await;
+            let asked = attempts::ask(&call, shelf.member(), deadline).await;
             let answer = match asked {
                 Ok(reply) => reply.collect().await.map(drop),
                 Err(error) => Err(error),

@@ -52,7 +52,7 @@ pub(crate) async fn list(member: &Arc<Member>, ready_only: bool, limit: Duration
     let mut call = Call::new(Op::ListModels { ready_only });
     call.deadline = Some(deadline.into_std());
     let asked = async {
-        let reply = attempts::run(&call, std::slice::from_ref(member), deadline, usize::MAX).await?;
+        let reply = attempts::ask(&call, member, deadline).await?;
         reply.collect().await
     };
     let late = |_| Error::new(ErrorKind::Timeout, format!("no list of models within {limit:?}"));

@@ -168,8 +168,7 @@ impl Work {
 
     async fn ask(&self, deadline: Instant) -> Result<Finish, Error> {
         let member = self.shelf.member();
-        let most = self.shelf.settings.max_attempts;
-        let reply = attempts::run(&self.call, std::slice::from_ref(member), deadline, most).await?;
+        let reply = attempts::ask(&self.call, member, deadline).await?;
         self.stage.send_modify(|stage| stage.commit(reply.route, reply.ledger));
         let mut events = reply.events;
         let mut finish = Finish::Stop;

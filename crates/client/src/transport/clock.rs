@@ -23,6 +23,18 @@ pub(crate) struct Phases {
     pub(crate) deadline: Instant,
 }
 
+impl Phases {
+    /// How long the head of the reply may be waited for, and what that limit is called.
+    pub(crate) fn head(&self) -> Option<(Duration, &'static str)> {
+        let first_token = self.first_token.map(|limit| (limit, "first token"));
+        let headers = self.headers.map(|limit| (limit, "headers"));
+        match (headers, first_token) {
+            (Some(headers), Some(first_token)) => Some(if headers.0 <= first_token.0 { headers } else { first_token }),
+            (headers, first_token) => headers.or(first_token),
+        }
+    }
+}
+
 /// Watches a body. The timer is set once and looked after when it fires: a token costs no timer operation.
 pub(crate) struct Clock {
     phases: Phases,

@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
-use longshore_core::{Error, ErrorKind, Event, EventKind, ReplyDecoder, Sent, framing::Framer};
+use longshore_core::{Error, ErrorKind, Event, EventKind, Received, ReplyDecoder, Sent, framing::Framer};
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout},
@@ -55,8 +55,8 @@ pub(crate) struct Exchange {
     decoder: Box<dyn ReplyDecoder>,
     trailers: Option<HeaderMap>,
     clock: Clock,
-    /// An error of the server's own after content is an interruption only where content is a part of the answer.
     generates: bool,
+    received: Received,
     frames: Vec<Bytes>,
     decoded: Vec<Event>,
     ready: VecDeque<Event>,
@@ -74,7 +74,6 @@ impl Exchange {
         framer: Framer,
         decoder: Box<dyn ReplyDecoder>,
         clock: Clock,
-        generates: bool,
     ) -> Self {
         Self {
             subject,
@@ -83,7 +82,8 @@ impl Exchange {
             decoder,
             trailers: None,
             clock,
-            generates,
+            generates: false,
+            received: Received::default(),
             frames: Vec::new(),
             decoded: Vec::new(),
             ready: VecDeque::new(),
@@ -92,6 +92,18 @@ impl Exchange {
             done: false,
             turns: TURNS,
         }
+    }
+
+    /// An error of the server's own after content is an interruption only where content is a part of the answer.
+    pub(crate) fn generating(mut self, generates: bool) -> Self {
+        self.generates = generates;
+        self
+    }
+
+    /// What comes is counted there.
+    pub(crate) fn counted(mut self, received: &Received) -> Self {
+        self.received = received.clone();
+        self
     }
 
     /// Takes in one frame of the body, or its end.
@@ -116,6 +128,7 @@ impl Exchange {
     }
 
     fn take_bytes(&mut self, at: Instant, bytes: Bytes) -> Result<(), Error> {
+        self.received.add_bytes(bytes.len());
         let cut = self.framer.push(bytes, &mut self.frames);
         self.decode(at)?;
         cut

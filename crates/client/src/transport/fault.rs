@@ -15,12 +15,14 @@ pub(crate) struct Failure {
     pub(crate) error: Error,
     /// The same request to the same endpoint may well succeed at once: the server had closed a kept connection, or
     /// gave the request back unread.
-    pub(crate) again: bool,
+    pub(crate) at_once: bool,
+    /// It would fail in the same way after a while: a name that does not exist, a certificate that is not trusted.
+    pub(crate) lasting: bool,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, again: false }
+        Self { error, at_once: false, lasting: false }
     }
 }
 
@@ -38,7 +40,8 @@ pub(crate) fn of_request(error: ClientError, used: bool, limit: Duration) -> Fai
         found.kind = ErrorKind::Connect;
     }
     let closed = found.closed && used;
-    Failure { again: closed || (found.sent == Sent::No && !connecting), error: found.into_error(error) }
+    let (at_once, lasting) = (closed || (found.sent == Sent::No && !connecting), found.lasting);
+    Failure { at_once, lasting, error: found.into_error(error) }
 }
 
 /// The body broke off. What that means depends on what had come; the kind is the fault's own.
@@ -59,11 +62,13 @@ struct Found {
     sent: Sent,
     /// The server closed or reset the connection without a word.
     closed: bool,
+    /// Waiting would not help.
+    lasting: bool,
 }
 
 impl Found {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), sent: Sent::Maybe, closed: false }
+        Self { kind, message: message.into(), sent: Sent::Maybe, closed: false, lasting: false }
     }
 
     fn closed(message: &str) -> Self {
@@ -72,6 +77,10 @@ impl Found {
 
     fn not_sent(self) -> Self {
         Self { sent: Sent::No, ..self }
+    }
+
+    fn lasting(self) -> Self {
+        Self { lasting: true, ..self }
     }
 
     fn into_error(self, source: impl StdError + Send + Sync + 'static) -> Error {
@@ -111,10 +120,10 @@ fn of_cause(error: &(dyn StdError + 'static)) -> Option<Found> {
         return Some(Found::new(ErrorKind::Timeout, timeout.to_string()).not_sent());
     }
     if let Some(unresolved) = error.downcast_ref::<Unresolved>() {
-        return Some(Found::new(ErrorKind::Connect, unresolved.to_string()).not_sent());
+        return Some(Found::new(ErrorKind::Connect, unresolved.to_string()).not_sent().lasting());
     }
     if let Some(tls) = error.downcast_ref::<TlsError>() {
-        return Some(Found::new(ErrorKind::Connect, of_tls(tls)).not_sent());
+        return Some(Found::new(ErrorKind::Connect, of_tls(tls)).not_sent().lasting());
     }
     if let Some(http2) = error.downcast_ref::<h2::Error>() {
         return of_http2(http2);
@@ -135,7 +144,7 @@ fn of_io(error: &io::Error) -> Option<Found> {
         io::ErrorKind::UnexpectedEof => Found::closed("the server closed the connection too early"),
         io::ErrorKind::TimedOut => Found::new(ErrorKind::Timeout, "the connection timed out"),
         io::ErrorKind::InvalidData if error.to_string().contains(TLS_ALERT) => {
-            Found::new(ErrorKind::Connect, of_alert(&error.to_string())).not_sent()
+            Found::new(ErrorKind::Connect, of_alert(&error.to_string())).not_sent().lasting()
         }
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if error.get_ref().is_some() => {
             Found::new(ErrorKind::Protocol, format!("the reply is not sound HTTP: {error}"))

@@ -57,11 +57,11 @@ impl Http {
     }
 
     /// Sends `request`; gives the reply's head and when the request had a connection. The connector limits the time
-    /// until then, `headers` the time from there to the head. Dropping the future takes the request back.
+    /// until then, `head` the time from there to the head. Dropping the future takes the request back.
     pub(crate) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
-        headers: Option<Duration>,
+        head: Option<(Duration, &'static str)>,
     ) -> Result<(Response<Incoming>, Instant), Failure> {
         let mut captured = capture_connection(&mut request);
         let connection = captured.clone();
@@ -73,9 +73,9 @@ impl Http {
             }
             Either::Right(_) => Instant::now(),
         };
-        let result = match headers {
+        let result = match head {
             None => response.await,
-            Some(limit) => timeout_at(connected_at + limit, response).await.map_err(|_| late(limit))?,
+            Some((limit, name)) => timeout_at(connected_at + limit, response).await.map_err(|_| late(limit, name))?,
         };
         self.sort(result, &connection).map(|response| (response, connected_at))
     }
@@ -93,8 +93,8 @@ impl Http {
     }
 }
 
-fn late(limit: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, format!("no answer within {limit:?} (headers timeout)"))
+fn late(limit: Duration, name: &str) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no answer within {limit:?} ({name} timeout)"))
 }
 
 fn was_used(connection: &CaptureConnection) -> bool {

@@ -83,7 +83,7 @@ async fn no_connection_is_always_free_to_try_elsewhere() {
     assert_eq!(ledger(&answer.ledger), ["b rest committed"]);
     let error = ask(&fleet, chat("a/m")).await.unwrap_err();
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Connect, Sent::No));
-    assert_eq!(ledger(error.ledger()), ["a rest connect"]);
+    assert_eq!(ledger(error.ledger()), ["a rest connect"; 4]);
     assert!(error.message().contains("connection refused"), "{error}");
 }
 
@@ -132,9 +132,12 @@ async fn a_reset_before_an_answer_is_resent_only_if_replayable() {
 #[tokio::test]
 async fn when_all_fail_the_error_names_each() {
     let (a, b) = (failing(500, "{\"error\":{\"message\":\"out of memory\"}}").await, failing(503, "{}").await);
-    let fleet = fleet(vec![rest("a", a.url()), rest("b", b.url())]);
+    let mut config = config(vec![rest("a", a.url()), rest("b", b.url())]);
+    config.retry.max_attempts = 2;
+    let fleet = longshore_client::Fleet::builder(config).build().unwrap();
     let error = ask(&fleet, chat("m")).await.unwrap_err();
     assert_eq!(ledger(error.ledger()), ["a rest server", "b rest overloaded"]);
+    assert_eq!(error.headline(), "all 2 attempts failed");
     assert_eq!(error.kind(), ErrorKind::Server);
     let start =
         format!("all 2 attempts failed: `a` over rest at {}: out of memory; `b` over rest at {}: ", a.url(), b.url());
@@ -148,7 +151,7 @@ async fn there_are_at_most_so_many_attempts() {
         servers.push((format!("s{i}"), failing(500, "{}").await));
     }
     let mut config = config(servers.iter().map(|(name, server)| rest(name, server.url())).collect());
-    config.retry = Retry { max_attempts: 3 };
+    config.retry = Retry { max_attempts: 3, ..Retry::default() };
     let fleet = longshore_client::Fleet::builder(config).build().unwrap();
     let error = ask(&fleet, chat("m")).await.unwrap_err();
     assert_eq!(ledger(error.ledger()), ["s0 rest server", "s1 rest server", "s2 rest server"]);

@@ -98,7 +98,7 @@ async fn where_the_only_candidates_are_dead_the_models_of_the_others_are_told() 
     assert_eq!(error.kind(), ErrorKind::UnknownModel);
     assert!(error.message().starts_with("no model `m`; there are `x`; and"), "{error}");
     assert!(error.message().contains("connection refused"), "{error}");
-    assert_eq!(ledger(error.ledger()), ["dead rest connect"]);
+    assert_eq!(ledger(error.ledger()), ["dead rest connect"; 4]);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ const SHORT: Duration = Duration::from_millis(80);
 
 fn limited(server: &HttpServer, limit: impl Fn(&mut Timeouts)) -> Fleet {
     let mut config = config(vec![rest("a", server.url())]);
+    config.retry.max_attempts = 1;
     limit(&mut config.timeouts);
     Fleet::builder(config).build().unwrap()
 }

@@ -12,7 +12,7 @@ pub use local::{Engine, LogFormat, LogLevel, Logging, Metrics};
 pub use models::Models;
 pub use requests::{Batch, Cache, Inference};
 pub use server::{DialectChoice, Protocol, Server, Tls};
-pub use transport::{Limits, Pool, Retry, Timeouts};
+pub use transport::{Breaker, Health, Limits, Pool, Retry, Timeouts};
 
 use crate::section::section;
 
@@ -29,9 +29,13 @@ section! {
         models: Models = Models::default();
         /// How failed requests are tried again.
         retry: Retry = Retry::default();
+        /// When a server that fails is left alone.
+        breaker: Breaker = Breaker::default();
+        /// How servers are asked for their health.
+        health: Health = Health::default();
         /// Connections that are kept open.
         pool: Pool = Pool::default();
-        /// How much of a server's answer is accepted, so that a broken server cannot fill the memory.
+        /// How much is accepted of a server's answer, and asked of a server at once.
         limits: Limits = Limits::default();
         /// What is kept to be given again: lists of models, and answers (the latter not yet in effect).
         cache: Cache = Cache::default();

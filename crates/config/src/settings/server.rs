@@ -47,7 +47,7 @@ section! {
         credential: Option<Credential> = None, example "{ env: GPU_TOKEN }";
         /// How `https` addresses are verified. Without it, by the authorities that the system trusts.
         tls: Option<Tls> = None, example "{ ca: /etc/ssl/our-ca.pem }";
-        /// The server's share of the requests compared with the others' (not yet in effect).
+        /// The server's share of the requests that run at the same time, compared with the others'.
         weight: u32 = 1, in 1..=1000;
         /// The protocol that is tried first, where the server has both. Unset: REST.
         prefer: Option<Protocol> = None, example "rest";

@@ -1,4 +1,4 @@
-//! The way to the servers: [`Timeouts`], [`Retry`], [`Pool`], [`Limits`].
+//! The way to the servers: [`Timeouts`], [`Retry`], [`Breaker`], [`Health`], [`Pool`], [`Limits`].
 
 use std::time::Duration;
 
@@ -11,12 +11,18 @@ section! {
     pub struct Timeouts {
         /// Opening a connection, TLS included. A server that is there answers within a second even over a bad link.
         connect: Duration = secs(5), in millis(10)..=secs(600);
-        /// From the request's last byte to the answer's headers. Without streaming, that is the whole generation.
+        /// From the request's last byte to the answer's headers. Where a model answers without streaming, or has to be loaded
+        /// first, `first_token` holds instead: the headers come with the answer.
         headers: Duration = secs(60), in millis(10)..=DAY;
-        /// From the request's last byte to the first token of a stream: a cold server loads the model first.
+        /// From the request's last byte to the first token of a stream, or to the whole answer without streaming.
         first_token: Duration = secs(120), in millis(10)..=DAY;
+        /// The same where the model is known to be not loaded yet. Within `inference.timeout`, as everything.
+        first_token_cold: Duration = secs(600), in millis(10)..=DAY;
         /// Between two pieces of an answer; after that long a silence the server is taken for dead.
         idle: Duration = secs(60), in millis(10)..=DAY;
+        /// Asking a server who it is, which models it has or how it is. One that is there answers at once, and one that is not
+        /// must not hold up the others.
+        probe: Duration = secs(5), in millis(10)..=secs(600);
     }
 }
 
@@ -25,13 +31,46 @@ section! {
     pub struct Retry {
         /// Attempts for one request over all protocols and servers, the first included.
         max_attempts: u32 = 4, in 1..=10;
-        /// The share of all requests that may be repetitions: above it, a struggling server is left to recover (not yet in
-        /// effect).
+        /// The share of a server's requests that may be asked of it again: above it, a struggling server is left to recover. A
+        /// few are always allowed, unless it is 0. Going on to another server that is well does not count.
         budget_percent: u32 = 20, in 0..=100;
-        /// The wait before the second attempt; it doubles each time, with a random part (not yet in effect).
+        /// The longest wait before everybody is asked a second time, of which a random part is taken; it doubles each time. A
+        /// server's `Retry-After` goes before it.
         base_delay: Duration = millis(100), in millis(1)..=secs(60);
-        /// The longest such wait (not yet in effect).
+        /// The longest such wait.
         max_delay: Duration = secs(10), in millis(1)..=secs(600);
+        /// A request without a first token after this long is sent to a second server as well, if one has the model ready, and
+        /// the quicker one answers. Unset: never.
+        hedge_after: Option<Duration> = None, in millis(1)..=secs(600), example "2s";
+        /// The share of requests that may be sent twice in this way.
+        hedge_percent: u32 = 5, in 0..=100;
+        /// Whether a raw completion that breaks off is continued from the text that had come, and marked. The two parts need
+        /// not be what one run would have written (not yet in effect).
+        resume: bool = false;
+    }
+}
+
+section! {
+    /// When a server that fails is left alone: for each of its addresses and models. The last one left is tried in any case.
+    pub struct Breaker {
+        /// So many faults in a row.
+        consecutive_faults: u32 = 5, in 1..=1000;
+        /// Or this share of faults, among at least `min_requests` within half a minute.
+        failure_percent: u32 = 50, in 1..=100;
+        /// See `failure_percent`.
+        min_requests: u32 = 20, in 1..=100_000;
+        /// How long it is left alone before one request may try it again; it doubles each time that fails.
+        open: Duration = secs(1), in millis(1)..=secs(3600);
+        /// The longest such time.
+        max_open: Duration = secs(60), in millis(1)..=secs(3600);
+    }
+}
+
+section! {
+    /// How servers are asked for their health, beside what their answers to requests tell.
+    pub struct Health {
+        /// How often each is asked, about; 0 never. A single server is never asked: there is nothing to choose (not yet in effect).
+        interval: Duration = secs(30), in secs(0)..=DAY;
     }
 }
 
@@ -49,11 +88,15 @@ section! {
 }
 
 section! {
-    /// How much of a server's answer is accepted, so that a broken server cannot fill the memory.
+    /// How much is accepted of a server's answer, and asked of a server at once, so that a broken one cannot fill the memory.
     pub struct Limits {
         /// The largest whole answer. Tensors are large.
         reply_body: ByteSize = ByteSize::mib(256), in ByteSize::kib(1)..=ByteSize::gib(64);
         /// The largest single event of a stream.
         stream_event: ByteSize = ByteSize::mib(4), in ByteSize::kib(1)..=ByteSize::gib(1);
+        /// Requests that each address of a server works on at once, so that one server cannot swallow everything.
+        in_flight: u32 = 1024, in 1..=1_000_000;
+        /// Requests that wait beyond these, for each address; more go elsewhere or are refused.
+        queue: u32 = 1024, in 0..=1_000_000;
     }
 }

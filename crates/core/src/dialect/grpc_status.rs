@@ -32,7 +32,9 @@ pub(super) fn trailers_of(error: &Error) -> HeaderMap {
         trailers.insert(MESSAGE, message);
     }
     trailers.insert(KIND, HeaderValue::from_static(error.kind().as_str()));
-    if let Some(wait) = error.wait() {
+    if error.is_final_word() {
+        trailers.insert(PUSHBACK, HeaderValue::from_static("-1"));
+    } else if let Some(wait) = error.wait() {
         trailers.insert(PUSHBACK, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into());
     }
     trailers
@@ -51,10 +53,12 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Result<(), Error>> {
     let name = NAMES.get(code as usize).copied().unwrap_or("a status outside gRPC");
     let text = message.map_or_else(|| format!("the server answered {name}"), |message| message.into_owned());
     let mut error = Error::new(kind, text).code(name).sent(Sent::Yes);
-    // A negative push-back asks not to try again at all, which no number of ours says better than the kind.
-    let pushback = headers.get(PUSHBACK).and_then(|wait| wait.to_str().ok()?.parse().ok());
-    if let Some(wait) = pushback {
-        error = error.retry_after(Duration::from_millis(wait));
+    // What is negative or no number asks not to try again at all (A6).
+    if let Some(wait) = headers.get(PUSHBACK) {
+        error = match wait.to_str().ok().and_then(|wait| wait.parse().ok()) {
+            Some(wait) => error.retry_after(Duration::from_millis(wait)),
+            None => error.final_word(),
+        };
     }
     Some(Err(error))
 }
@@ -143,6 +147,8 @@ mod tests {
             assert_eq!(read, error);
             assert_eq!(read.wait(), error.wait());
         }
+        let last = read(&trailers_of(&Error::new(ErrorKind::Overloaded, "enough").final_word())).unwrap().unwrap_err();
+        assert!(last.is_final_word() && last.wait().is_none());
         assert!(read(&ok()).unwrap().is_ok());
         assert!(read(&HeaderMap::new()).is_none());
         assert!(trailers_of(&Error::invalid("é".repeat(9000)))[MESSAGE].len() < 7000 * 2);

@@ -14,6 +14,7 @@ use crate::{
     call::Inference,
     event::{EventKind, Finish, Usage},
     model::{HealthReport, ModelInfo, ModelStatistics, Progress, ServerInfo},
+    reply::Attempt,
 };
 
 /// What an event reads as. `asked` says which tensors shall be base64. Nothing for a frame without a word.
@@ -34,6 +35,7 @@ pub(super) fn written<'a>(kind: &'a EventKind, asked: Option<&Inference>) -> Opt
         EventKind::Statistics(statistics) => Out::Statistics { statistics },
         EventKind::Usage(usage) => Out::Usage(usage),
         EventKind::Done(finish) => Out::Done { finish_reason: finish.as_str() },
+        EventKind::Resumed(attempt) => Out::Resumed { attempt },
         EventKind::Other => return None,
     })
 }
@@ -75,6 +77,7 @@ pub(super) enum Out<'a> {
     Server(&'a ServerInfo),
     ModelConfig { config: &'a Value },
     Statistics { statistics: &'a [ModelStatistics] },
+    Resumed { attempt: &'a Attempt },
     Usage(&'a Usage),
     Done { finish_reason: &'a str },
     Error(Problem),
