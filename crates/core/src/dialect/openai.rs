@@ -3,18 +3,23 @@
 //! Chat completions, completions, embeddings and the list of models; unary and as server-sent events. Fields that the
 //! vocabulary does not know (tools, response formats, …) pass through untouched.
 //!
-//! Source: OpenAI API reference; differences of llama-server and vLLM from recorded exchanges.
+//! What its members have beyond it stands in a table (`family`): how they are recognised, how they load and unload.
+//!
+//! Source: OpenAI API reference; recorded exchanges of llama-server; the documentation of vLLM and LM Studio.
 
 mod decode;
 mod encode;
 mod error;
+mod family;
 mod lifecycle;
+mod lmstudio;
 mod models;
 mod request;
 
 use bytes::Bytes;
 use http::{Method, header::CONTENT_TYPE, request as http_request, response};
 
+use self::lifecycle::{Lifecycle, Written};
 use super::{
     Dialect, Exchange, ReplyDecoder, ReplyEncoder, check_model_id, forward,
     model_id::{from_path_segment, to_path_segment},
@@ -57,44 +62,51 @@ impl Dialect for OpenAi {
     }
 
     fn supports(&self, peer: &ServerInfo) -> Capabilities {
-        if peer.extensions.iter().any(|extension| extension == lifecycle::ROUTER) {
-            return SUPPORTED.union(Capabilities::of(&[OpKind::Load, OpKind::Unload]));
+        match family::lifecycle(peer) {
+            Some(_) => SUPPORTED.union(Capabilities::of(&[OpKind::Load, OpKind::Unload])),
+            None => SUPPORTED,
         }
-        SUPPORTED
+    }
+
+    fn aside(&self, call: &Call, peer: &ServerInfo) -> Option<http::Request<Bytes>> {
+        let written = match &*call.op {
+            Op::ServerInfo => Written { path: family::question(peer)?.to_owned(), body: None },
+            Op::ListModels { .. } | Op::Describe { .. } => lifecycle::before_list(peer)?,
+            Op::Load { .. } | Op::Unload { .. } => family::lifecycle(peer)?.aside(call, peer)?,
+            _ => return None,
+        };
+        request_of(written).ok()
     }
 
     fn encode_call(&self, call: &Call, peer: &ServerInfo) -> Result<http::Request<Bytes>, Error> {
-        let (path, body) = match &*call.op {
-            Op::Chat(chat) => (CHAT.to_owned(), Some(request::chat_body(call, chat)?)),
-            Op::Complete(completion) => (COMPLETIONS.to_owned(), Some(request::completion_body(call, completion)?)),
-            Op::Embed(embedding) => (EMBEDDINGS.to_owned(), Some(request::embedding_body(call, embedding)?)),
+        let get = |path: &str| Written { path: path.to_owned(), body: None };
+        let post = |path: &str, body: Bytes| {
+            let body = forward::forwarded_body(call, NAME, path).unwrap_or(body);
+            Written { path: path.to_owned(), body: Some(body) }
+        };
+        let lifecycle = family::lifecycle(peer);
+        if let (Op::Load { .. } | Op::Unload { .. }, Some(lifecycle)) = (&*call.op, lifecycle) {
+            return request_of(lifecycle.write(call, peer));
+        }
+        request_of(match &*call.op {
+            Op::Chat(chat) => post(CHAT, request::chat_body(call, chat, peer)?),
+            Op::Complete(completion) => post(COMPLETIONS, request::completion_body(call, completion)?),
+            Op::Embed(embedding) => post(EMBEDDINGS, request::embedding_body(call, embedding)?),
+            // LM Studio's own list says what is loaded.
+            Op::ListModels { .. } | Op::Describe { version: None } if lifecycle == Some(Lifecycle::Instances) => {
+                get(lmstudio::MODELS)
+            }
             // There is no route that names the server: the list of models says who owns them.
-            Op::ListModels { .. } | Op::ServerInfo => (MODELS.to_owned(), None),
-            Op::Describe { version: None } => (format!("{MODELS}/{}", to_path_segment(call.model_name())), None),
-            Op::Health(HealthScope::Ready | HealthScope::Live) => (HEALTH.to_owned(), None),
-            Op::Load { .. } if self.supports(peer).contains(OpKind::Load) => {
-                (lifecycle::LOAD.to_owned(), Some(lifecycle::body(call)))
-            }
-            Op::Unload { .. } if self.supports(peer).contains(OpKind::Unload) => {
-                (lifecycle::UNLOAD.to_owned(), Some(lifecycle::body(call)))
-            }
+            Op::ListModels { .. } | Op::ServerInfo => get(MODELS),
+            Op::Describe { version: None } => get(&format!("{MODELS}/{}", to_path_segment(call.model_name()))),
+            Op::Health(HealthScope::Ready | HealthScope::Live) => get(HEALTH),
             other => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
                     format!("the OpenAI API has no way to {}", other.kind().name()),
                 ));
             }
-        };
-        let method = if body.is_some() { Method::POST } else { Method::GET };
-        let mut request = http::Request::builder().method(method).uri(&path);
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        let body = match body {
-            Some(body) => forward::forwarded_body(call, NAME, &path).unwrap_or(body),
-            None => Bytes::new(),
-        };
-        request.body(body).map_err(|e| Error::invalid("build the request").caused_by(e))
+        })
     }
 
     fn framing(&self, _: &Call, head: &response::Parts) -> Framing {
@@ -106,8 +118,8 @@ impl Dialect for OpenAi {
         }
     }
 
-    fn reply_decoder(&self, call: &Call, _: &ServerInfo, head: &response::Parts) -> Box<dyn ReplyDecoder> {
-        decode::decoder(call, head, self.framing(call, head))
+    fn reply_decoder(&self, call: &Call, peer: &ServerInfo, head: &response::Parts) -> Box<dyn ReplyDecoder> {
+        decode::decoder(call, peer, head, self.framing(call, head))
     }
 
     fn route(&self, head: &http_request::Parts) -> Option<Exchange> {
@@ -147,6 +159,15 @@ impl Dialect for OpenAi {
     fn refuse(&self, _: &http_request::Parts, error: &Error) -> http::Response<Bytes> {
         error::refuse(error)
     }
+}
+
+fn request_of(written: Written) -> Result<http::Request<Bytes>, Error> {
+    let Written { path, body } = written;
+    let request = match body {
+        Some(body) => http::Request::post(&path).header(CONTENT_TYPE, "application/json").body(body),
+        None => http::Request::get(&path).body(Bytes::new()),
+    };
+    request.map_err(|e| Error::invalid("build the request").caused_by(e))
 }
 
 /// The model that `/v1/models/{id}` asks about, still percent-encoded. Ids may have slashes, encoded or not.

@@ -8,21 +8,28 @@ use http::{HeaderMap, header::CONTENT_TYPE, response};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{NAME, error, lifecycle, models};
+use super::{NAME, error, family, lifecycle, models};
 use crate::{
-    Call, Error, ErrorKind, Event, EventKind, Finish, Framing, Op, ReplyDecoder, Usage,
+    Call, Error, ErrorKind, Event, EventKind, Finish, Framing, ModelInfo, ModelState, Op, ReplyDecoder, ServerInfo,
+    Usage,
     capability::OpKind,
     dialect::{emitter::Emitter, http_error::excerpt},
     model::HealthReport,
 };
 
-pub(super) fn decoder(call: &Call, head: &response::Parts, framing: Framing) -> Box<dyn ReplyDecoder> {
+pub(super) fn decoder(
+    call: &Call,
+    peer: &ServerInfo,
+    head: &response::Parts,
+    framing: Framing,
+) -> Box<dyn ReplyDecoder> {
     let head = head.clone();
     if framing == Framing::Sse && matches!(*call.op, Op::Chat(_) | Op::Complete(_)) {
-        Box::new(StreamDecoder { head, finish: None, started: false, ended: false })
+        let empty = family::member(peer).empty_stream;
+        Box::new(StreamDecoder { head, empty, finish: None, started: false, ended: false })
     } else {
         let model = call.model.clone().unwrap_or_default();
-        Box::new(WholeDecoder { op: call.op.kind(), model, head, ended: false })
+        Box::new(WholeDecoder { op: call.op.kind(), model, peer: peer.clone(), head, ended: false })
     }
 }
 
@@ -77,6 +84,8 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(des
 
 struct StreamDecoder {
     head: response::Parts,
+    /// What it means when nothing at all comes.
+    empty: ErrorKind,
     finish: Option<Finish>,
     started: bool,
     ended: bool,
@@ -100,6 +109,14 @@ impl ReplyDecoder for StreamDecoder {
             self.ended = true; // an end mark after an error is no success
             return Err(error::from_value(&value, &self.head));
         }
+        if chunk.choices.is_empty() && chunk.usage.is_none() {
+            // vLLM once wrote errors without a member around them.
+            let body: Value = serde_json::from_slice(&frame).unwrap_or_default();
+            if body["object"] == "error" {
+                self.ended = true;
+                return Err(error::from_value(&body, &self.head));
+            }
+        }
         if !self.started {
             self.started = true;
             emitter.emit(EventKind::Started { model: chunk.model.unwrap_or_default() });
@@ -117,6 +134,10 @@ impl ReplyDecoder for StreamDecoder {
     fn finish(&mut self, at: Instant, _: Option<&HeaderMap>, events: &mut Vec<Event>) -> Result<(), Error> {
         if self.ended {
             return Ok(());
+        }
+        if !self.started {
+            let message = "the stream ended without a word, as llama-cpp-python's does when the prompt is too long";
+            return Err(Error::new(self.empty, message));
         }
         // Without `[DONE]` a finish reason is end mark enough; whoever forwards the stream mends it.
         let finish = self
@@ -158,6 +179,7 @@ fn emit_usage(usage: Option<UsageObject>, emitter: &mut Emitter<'_>) {
 struct WholeDecoder {
     op: OpKind,
     model: Arc<str>,
+    peer: ServerInfo,
     head: response::Parts,
     ended: bool,
 }
@@ -166,20 +188,27 @@ impl ReplyDecoder for WholeDecoder {
     fn frame(&mut self, at: Instant, frame: Bytes, events: &mut Vec<Event>) -> Result<(), Error> {
         let refused = if self.head.status.is_success() { Ok(()) } else { Err(error::of_reply(&self.head, &frame)) };
         let mut emitter = Emitter::new(NAME, at, frame.clone(), events);
-        if matches!(self.op, OpKind::Load | OpKind::Unload) {
-            let reply = refused.and_then(|()| self.json(&frame).map(drop));
-            let (kind, finish) = lifecycle::outcome(self.op, &self.model, reply)?;
+        let lifecycle = family::lifecycle(&self.peer).filter(|_| matches!(self.op, OpKind::Load | OpKind::Unload));
+        if let Some(lifecycle) = lifecycle {
+            // vLLM has nothing to say when it is done.
+            let reply = refused.and_then(|()| if frame.is_empty() { Ok(Value::Null) } else { self.json(&frame) });
+            let (kind, finish) = lifecycle.outcome(self.op, &self.model, reply)?;
             self.ended = true;
             emitter.emit(kind);
             emitter.emit(EventKind::Done(finish));
             return Ok(());
         }
-        refused?;
+        // Not every member has this route, and whoever says so is there.
+        let absent = self.op == OpKind::Health && matches!(self.head.status.as_u16(), 404 | 405);
+        if !absent {
+            refused?;
+        }
         let finish = match self.op {
             OpKind::Chat | OpKind::Complete => self.answer(&frame, &mut emitter)?,
             OpKind::Embed => self.embeddings(&frame, &mut emitter)?,
             OpKind::Health => {
-                emitter.emit(EventKind::Health(HealthReport { ok: true, detail: None }));
+                let detail = absent.then(|| "answers, and has no route for its health".to_owned());
+                emitter.emit(EventKind::Health(HealthReport { ok: true, detail }));
                 Finish::Stop
             }
             OpKind::ServerInfo => {
@@ -187,13 +216,11 @@ impl ReplyDecoder for WholeDecoder {
                 if !body["data"].is_array() {
                     return Err(Error::protocol("the list of models has no `data`: not an OpenAI-compatible server"));
                 }
-                emitter.emit(EventKind::Server(models::server_of(&body)));
+                emitter.emit(EventKind::Server(family::recognise(&body, &self.head, &self.peer.told)));
                 Finish::Stop
             }
             _ => {
-                let models = models::from_reply(&self.json(&frame)?)
-                    .ok_or_else(|| Error::protocol(format!("this is no list of models: {}", excerpt(&frame))))?;
-                emitter.emit(EventKind::Models(models));
+                emitter.emit(EventKind::Models(self.models(&frame)?));
                 Finish::Stop
             }
         };
@@ -222,6 +249,24 @@ impl WholeDecoder {
             Some(error) if !error.is_null() => Err(error::from_value(error, &self.head)),
             _ => Ok(value),
         }
+    }
+
+    fn models(&self, body: &[u8]) -> Result<Vec<ModelInfo>, Error> {
+        let wrong = || Error::protocol(format!("this is no list of models: {}", excerpt(body)));
+        let mut models = models::from_reply(&self.json(body)?).ok_or_else(wrong)?;
+        if lifecycle::asleep(self.peer.told.first()) == Some(true) {
+            models.iter_mut().for_each(|model| model.state = ModelState::Unloaded);
+        }
+        // Where only the whole list says it, the one that was asked for is picked out of it.
+        let lists = family::lifecycle(&self.peer) == Some(lifecycle::Lifecycle::Instances);
+        if self.op == OpKind::Describe && lists {
+            models.retain(|model| model.id == self.model);
+            if models.is_empty() {
+                let message = format!("no model `{}` on this server", self.model);
+                return Err(Error::new(ErrorKind::UnknownModel, message));
+            }
+        }
+        Ok(models)
     }
 
     fn answer(&self, body: &[u8], emitter: &mut Emitter<'_>) -> Result<Finish, Error> {

@@ -14,10 +14,12 @@ const QUIRKS: &[(Words, ErrorKind)] = &[
     (Words::Code("exceed_context_size_error"), ErrorKind::ContextTooLong), // llama-server
     (Words::Code("context_length_exceeded"), ErrorKind::ContextTooLong),   // OpenAI
     (Words::Text("maximum context length"), ErrorKind::ContextTooLong),    // vLLM
+    (Words::Text("no models loaded"), ErrorKind::ModelNotReady),           // LM Studio, with the code that follows here
     (Words::Code("model_not_found"), ErrorKind::UnknownModel),             // OpenAI
     (Words::Model("not found"), ErrorKind::UnknownModel),                  // llama-server's router says 400
     (Words::Model("does not exist"), ErrorKind::UnknownModel),             // OpenAI, vLLM
     (Words::Text("file not found"), ErrorKind::Unsupported),               // llama-server: no such route
+    (Words::Text("unexpected endpoint"), ErrorKind::Unsupported),          // LM Studio says 200
     (Words::Text("loading model"), ErrorKind::ModelNotReady),              // llama-server while it starts
     (Words::Text("model is not loaded"), ErrorKind::ModelNotReady),        // llama-server's router without autoload
     (Words::Text("json.exception.parse_error"), ErrorKind::InvalidRequest), // llama-server says 500
@@ -48,6 +50,8 @@ impl Words {
 pub(super) fn of_reply(head: &response::Parts, body: &[u8]) -> Error {
     match serde_json::from_slice::<Value>(body) {
         Ok(body) if body.get("error").is_some() => from_value(&body["error"], head),
+        // vLLM once wrote them without a member around them.
+        Ok(body) if body["object"] == "error" => from_value(&body, head),
         Ok(Value::Object(body)) if body.contains_key("detail") => from_head(head, body["detail"].to_string(), None),
         _ => from_head(head, excerpt(body), None),
     }

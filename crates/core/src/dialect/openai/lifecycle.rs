@@ -1,40 +1,154 @@
-//! Loading and unloading, as llama-server's router has it beside OpenAI's API. Its word comes before its deed: a load
-//! is accepted at once and goes on in the background, so the answer ends as [`accepted`], never as done.
+//! Loading and unloading, which OpenAI's API itself does not have: three members of the family do, each in its way.
 //!
-//! Source: recorded exchanges of llama-server in router mode.
+//! llama-server's router accepts at once and goes on in the background, so the answer ends as [`accepted`], never as
+//! done. LM Studio answers when it is done; it loads another instance when one is there already, so a load is a look at
+//! the list then. vLLM has one model and puts it to sleep.
+//!
+//! Source: recorded exchanges of llama-server in router mode; the documentation of LM Studio and vLLM.
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::{Call, Error, ErrorKind, EventKind, Finish, ModelState, capability::OpKind, model::Progress};
+use super::{family, lmstudio};
+use crate::{
+    Call, Error, ErrorKind, EventKind, Finish, ModelState, Op, Parameters, ServerInfo, capability::OpKind,
+    dialect::parameters, model::Progress,
+};
 
-pub(super) const LOAD: &str = "/models/load";
-pub(super) const UNLOAD: &str = "/models/unload";
-/// The extension by which [`server_of`](super::models::server_of) marks a router.
+/// The extension of llama-server in router mode.
 pub(super) const ROUTER: &str = "router";
+/// The extension of vLLM in development mode.
+pub(super) const SLEEP: &str = "sleep";
+
+/// A way to load and unload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lifecycle {
+    /// llama-server's router.
+    Router,
+    /// LM Studio.
+    Instances,
+    /// vLLM.
+    Sleep,
+}
+
+/// What a load or unload is written as.
+pub(super) struct Written {
+    pub(super) path: String,
+    /// `None`: a `GET`.
+    pub(super) body: Option<Bytes>,
+}
+
+impl Lifecycle {
+    pub(super) const ALL: [Self; 3] = [Self::Router, Self::Instances, Self::Sleep];
+
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Router => ROUTER,
+            Self::Instances => lmstudio::INSTANCES,
+            Self::Sleep => SLEEP,
+        }
+    }
+
+    /// What must be asked or done before: LM Studio's instances are looked up, and unloaded but for the last.
+    pub(super) fn aside(self, call: &Call, peer: &ServerInfo) -> Option<Written> {
+        let Self::Instances = self else { return None };
+        let Some(done) = peer.told.len().checked_sub(1) else {
+            return Some(Written { path: lmstudio::MODELS.to_owned(), body: None });
+        };
+        let instances = lmstudio::instances(peer.told.first(), call.model_name());
+        let rest = matches!(*call.op, Op::Unload { .. }) && done + 1 < instances.len();
+        rest.then(|| unload_instance(&instances[done]))
+    }
+
+    pub(super) fn write(self, call: &Call, peer: &ServerInfo) -> Written {
+        let (loads, options) = match &*call.op {
+            Op::Unload { parameters } => (false, parameters),
+            Op::Load { parameters } => (true, parameters),
+            _ => (true, &EMPTY),
+        };
+        let post = |path: &str, body: Value| Written { path: path.to_owned(), body: Some(body.to_string().into()) };
+        match self {
+            Self::Router if loads => post("/models/load", json!({"model": call.model_name()})),
+            Self::Router => post("/models/unload", json!({"model": call.model_name()})),
+            Self::Instances => {
+                let mut instances = lmstudio::instances(peer.told.first(), call.model_name());
+                match (loads, instances.pop()) {
+                    (true, None) => post(lmstudio::LOAD, with(options, call)),
+                    // With options it is another instance that is wanted.
+                    (true, Some(_)) if !options.is_empty() => post(lmstudio::LOAD, with(options, call)),
+                    (false, Some(last)) => unload_instance(&last),
+                    _ => Written { path: lmstudio::MODELS.to_owned(), body: None },
+                }
+            }
+            Self::Sleep if loads => Written { path: "/wake_up".to_owned(), body: Some(Bytes::new()) },
+            Self::Sleep => {
+                // 1 keeps the weights in the memory of the machine, 2 drops them.
+                let level = options.get("level").and_then(crate::Parameter::as_i64).unwrap_or(1);
+                Written { path: format!("/sleep?level={level}"), body: Some(Bytes::new()) }
+            }
+        }
+    }
+
+    /// What a reply to a load or unload tells. Asking for what is already so is no failure.
+    pub(super) fn outcome(
+        self,
+        op: OpKind,
+        model: &str,
+        reply: Result<Value, Error>,
+    ) -> Result<(EventKind, Finish), Error> {
+        let told = |state| EventKind::Progress(Progress { model: model.into(), state, ..Progress::default() });
+        let loads = op == OpKind::Load;
+        if self != Self::Router {
+            let list = lmstudio::read(&reply?);
+            let state = match list.map(|list| list.into_iter().find(|listed| &*listed.id == model)) {
+                Some(None) => return Err(unknown(model)),
+                Some(Some(listed)) => listed.state,
+                None if loads => ModelState::Ready,
+                None => ModelState::Unloaded,
+            };
+            return Ok((told(state), Finish::Stop));
+        }
+        match reply {
+            Ok(_) if loads => Ok((told(ModelState::Loading), accepted())),
+            Ok(_) => Ok((told(ModelState::Draining), accepted())),
+            Err(error) if error.message() == "model is already running" => Ok((told(ModelState::Ready), Finish::Stop)),
+            Err(error) if error.message() == "model is not running" => Ok((told(ModelState::Unloaded), Finish::Stop)),
+            // Which models there are, the router does not say.
+            Err(error) if error.http_status() == Some(404) => Err(unknown(model).status(404).sent(error.was_sent())),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+static EMPTY: Parameters = Parameters::new();
 
 /// How a lifecycle answer ends whose work goes on.
-pub(super) fn accepted() -> Finish {
+fn accepted() -> Finish {
     Finish::Other("accepted".into())
 }
 
-pub(super) fn body(call: &Call) -> Bytes {
-    json!({"model": call.model_name()}).to_string().into()
+fn unknown(model: &str) -> Error {
+    Error::new(ErrorKind::UnknownModel, format!("no model `{model}` on this server"))
 }
 
-/// What a reply to a load or unload tells. Asking for what is already so is no failure.
-pub(super) fn outcome(op: OpKind, model: &str, reply: Result<(), Error>) -> Result<(EventKind, Finish), Error> {
-    let told = |state| EventKind::Progress(Progress { model: model.into(), state, ..Progress::default() });
-    match reply {
-        Ok(()) if op == OpKind::Load => Ok((told(ModelState::Loading), accepted())),
-        Ok(()) => Ok((told(ModelState::Draining), accepted())),
-        Err(error) if error.message() == "model is already running" => Ok((told(ModelState::Ready), Finish::Stop)),
-        Err(error) if error.message() == "model is not running" => Ok((told(ModelState::Unloaded), Finish::Stop)),
-        Err(error) if error.http_status() == Some(404) => {
-            // Which models there are, the router does not say.
-            let message = format!("no model `{model}` on this server");
-            Err(Error::new(ErrorKind::UnknownModel, message).status(404).sent(error.was_sent()))
-        }
-        Err(error) => Err(error),
-    }
+fn with(options: &Parameters, call: &Call) -> Value {
+    let mut body = Map::from_iter([("model".to_owned(), Value::from(call.model_name()))]);
+    body.extend(parameters::object(options));
+    body.into()
+}
+
+fn unload_instance(id: &str) -> Written {
+    Written { path: lmstudio::UNLOAD.to_owned(), body: Some(json!({"instance_id": id}).to_string().into()) }
+}
+
+/// The state of vLLM's models, where it has told whether it sleeps.
+pub(super) fn asleep(told: Option<&Option<Bytes>>) -> Option<bool> {
+    let told: Value = serde_json::from_slice(told?.as_ref()?).ok()?;
+    told["is_sleeping"].as_bool()
+}
+
+/// What must be asked before a list, for its states to be true.
+pub(super) fn before_list(peer: &ServerInfo) -> Option<Written> {
+    let sleeps = family::lifecycle(peer) == Some(Lifecycle::Sleep) && peer.told.is_empty();
+    sleeps.then(|| Written { path: family::IS_SLEEPING.to_owned(), body: None })
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::{ModelInfo, ModelKind, ModelState, ServerInfo};
+use super::lmstudio;
+use crate::{ModelInfo, ModelKind, ModelState};
 
 /// The models of a list, or the one model that a reply describes.
 pub(super) fn from_reply(body: &Value) -> Option<Vec<ModelInfo>> {
     match body.get("data") {
         Some(data) => Some(data.as_array()?.iter().filter_map(card).collect()),
-        None => Some(vec![card(body)?]),
+        None => lmstudio::read(body).or_else(|| Some(vec![card(body)?])),
     }
 }
 
@@ -33,6 +34,10 @@ fn card(card: &Value) -> Option<ModelInfo> {
         Some("unloaded") => ModelState::Unloaded,
         Some(_) => ModelState::Unknown,
     };
+    // A model that sleeps wakes when it is asked; one that downloads is on its way too.
+    if let Some(word @ ("sleeping" | "downloading")) = card["status"]["value"].as_str() {
+        model.metadata.insert("status".to_owned(), word.to_owned());
+    }
     for name in ["owned_by", "root", "parent"] {
         if let Some(value) = card[name].as_str() {
             model.metadata.insert(name.to_owned(), value.to_owned());
@@ -55,21 +60,6 @@ fn read_own(own: &Value, model: &mut ModelInfo) {
     model.max_output_tokens = own["max_output_tokens"].as_u64();
     model.loaded_at = own["loaded_at"].as_u64().map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     model.metadata.remove("owned_by");
-}
-
-/// Who serves the list, as far as it shows.
-pub(super) fn server_of(body: &Value) -> ServerInfo {
-    let first = &body["data"][0];
-    let name = match first["owned_by"].as_str().unwrap_or_default() {
-        "llamacpp" => "llama.cpp",
-        owner @ ("vllm" | "longshore") => owner,
-        "library" => "ollama",
-        "organization_owner" => "lmstudio",
-        _ => "openai",
-    };
-    // The router tells a status; it is a lifecycle that other members of the family do not have.
-    let extensions = if first["status"]["value"].is_string() { vec!["router".to_owned()] } else { Vec::new() };
-    ServerInfo { name: name.into(), extensions, ..ServerInfo::default() }
 }
 
 /// One model's card.

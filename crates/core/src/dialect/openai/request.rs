@@ -6,18 +6,18 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Call, Error, Op,
+    Call, Error, Op, ServerInfo,
     call::{Chat, Completion, Embedding, Overflow, Sampling},
     dialect::fields::{Fields, put_sampling, written_prompt},
 };
 
-pub(super) fn chat_body(call: &Call, chat: &Chat) -> Result<Bytes, Error> {
+pub(super) fn chat_body(call: &Call, chat: &Chat, peer: &ServerInfo) -> Result<Bytes, Error> {
     let mut body = start(call);
     body.insert("messages".into(), serde_json::to_value(&chat.messages).map_err(unwritable)?);
     put_sampling(&chat.sampling, &mut body);
     put_streaming(chat.stream, chat.include_usage, &mut body);
-    if chat.overflow == Overflow::DropOldest {
-        // The Responses API's word for it; servers that do not know it ignore it.
+    if chat.overflow == Overflow::DropOldest && &*peer.name == "longshore" {
+        // The Responses API's word for it; others do not know it, and some refuse what they do not know.
         body.insert("truncation".into(), "auto".into());
     }
     finish(body, &chat.extra)
