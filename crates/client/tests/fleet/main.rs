@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails like a test")]
 
+mod asides;
 mod detection;
 mod failover;
 mod models;
