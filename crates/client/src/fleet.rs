@@ -157,6 +157,10 @@ fn explain_unlisted(plan: &Plan, error: Error) -> Error {
 /// Planning too has the call's deadline.
 async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let started = Instant::now();
+    if started >= deadline {
+        let message = "the call's deadline had passed before it began";
+        return Err(Error::new(ErrorKind::Timeout, message).sent(Sent::No));
+    }
     timeout_at(deadline, work).await.unwrap_or_else(|_| {
         let message =
             format!("no server had told its models after {:?}, when the call's deadline passed", since(started));
