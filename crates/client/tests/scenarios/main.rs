@@ -7,5 +7,6 @@
 mod cancellation;
 mod concurrency;
 mod lifecycle;
+mod recovery;
 mod stress;
 mod support;
