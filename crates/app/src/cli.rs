@@ -47,6 +47,9 @@ pub(crate) struct Global {
     /// Ask only the server of this name.
     #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) server: Option<String>,
+    /// Neither give an answer that was kept, nor keep one.
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
     /// Set any setting, such as inference.timeout=30s; stronger than file and environment.
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
@@ -366,6 +369,7 @@ mod tests {
         check("longshore", true);
         check("longshore --json", true);
         check("longshore chat m -m hi --temperature 0 --seed -1 --stop a --stop b --json --config x.yaml", true);
+        check("longshore chat --no-cache -m hi", true);
         check("longshore chat --temperature -1", false);
         check("longshore chat --top-p 1.5", false);
         check("longshore chat --max-tokens 0", false);

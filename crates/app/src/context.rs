@@ -16,7 +16,7 @@ use std::{
 use directories::BaseDirs;
 use longshore_client::Fleet;
 use longshore_config::{Candidate, Config, Loaded, Search, Sources};
-use longshore_core::{Answer, Backend, Call, Error, Op};
+use longshore_core::{Answer, Backend, Call, Error, Op, call::CacheUse};
 
 use crate::{cli::Global, exit::Failure, terminal::Out};
 
@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) fleet: Arc<Fleet>,
     /// Only this server may answer.
     pub(crate) server: Option<String>,
+    /// What may be done with kept answers.
+    cache: CacheUse,
     /// How much a person wants to be told.
     pub(crate) verbose: u8,
 }
@@ -48,13 +50,15 @@ impl Context {
         if let Some(name) = &global.server {
             backend::check_name(&fleet, name)?;
         }
-        Ok(Self { out, loaded, fleet, server: global.server.clone(), verbose: global.verbose })
+        let cache = if global.no_cache { CacheUse::Never } else { CacheUse::Allowed };
+        Ok(Self { out, loaded, fleet, server: global.server.clone(), cache, verbose: global.verbose })
     }
 
     /// A call for `model`; the fleet knows the one to take without, and how long it may last.
     pub(crate) fn call(&self, op: Op, model: Option<&str>) -> Call {
         let mut call = Call::new(op);
         call.model = model.map(Into::into);
+        call.cache = self.cache;
         call.server = self.server.as_deref().map(Into::into);
         call
     }

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use longshore_core::{Dialect, Error, Protocol};
 
+use crate::cache::CacheConfig;
+
 /// A fleet's servers, and how they are called.
 #[derive(Clone, Debug)]
 pub struct FleetConfig {
@@ -24,6 +26,8 @@ pub struct FleetConfig {
     pub pool: Pool,
     /// How much of an answer is accepted.
     pub limits: Limits,
+    /// Answers that are kept to be given again; `None`: none are.
+    pub cache: Option<CacheConfig>,
     /// After this long a server's list of models is renewed, though still believed until then.
     pub models_ttl: Duration,
     /// How models are loaded and unloaded.
@@ -42,6 +46,7 @@ impl Default for FleetConfig {
             health: Health::default(),
             pool: Pool::default(),
             limits: Limits::default(),
+            cache: None,
             models_ttl: Duration::from_secs(5),
             lifecycle: Lifecycle::default(),
         }

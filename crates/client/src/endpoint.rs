@@ -109,6 +109,11 @@ impl Endpoint {
         self.protocol
     }
 
+    /// What is shown to the server at this address.
+    pub(crate) fn credential(&self) -> Option<&HeaderValue> {
+        self.credential.as_ref()
+    }
+
     pub(crate) fn route(&self, dialect: &'static str) -> Route {
         Route {
             server: Arc::clone(&self.subject.server),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     FleetConfig, Timeouts,
     attempts::{self, Policy},
+    cache::Cache,
     member::{Member, since},
     metrics,
     plan::{Plan, unknown_model},
@@ -32,6 +33,7 @@ pub struct Parts {
     /// Beats whenever anything about models has changed.
     pub(crate) pulse: Pulse,
     pub(crate) policy: Arc<Policy>,
+    cache: Option<Cache>,
 }
 
 impl Deref for Fleet {
@@ -49,6 +51,15 @@ impl Backend for Fleet {
     }
 }
 
+/// A fleet behind its cache.
+struct Direct(Fleet);
+
+impl Backend for Direct {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
+        self.0.ask(call).boxed()
+    }
+}
+
 impl Fleet {
     pub(crate) fn new(members: Vec<Member>, config: FleetConfig) -> Self {
         let (settings, pulse) = (Settings::new(&config), Pulse::default());
@@ -59,6 +70,7 @@ impl Fleet {
             default_model: config.default_model.map(Into::into),
             timeouts: config.timeouts,
             policy: Arc::new(Policy::new(config.retry)),
+            cache: config.cache.map(Cache::new),
         }))
     }
 
@@ -85,8 +97,20 @@ impl Fleet {
             _ => {}
         }
 
-        // (Response cache: deterministic calls that were answered before end here.)
-        // (Batcher: calls that a server can answer in one request are joined here.)
+        // From here on there is one spelling of who is asked.
+        self.pin(&mut call)?;
+        let mut way: Arc<dyn Backend> = Arc::new(Direct(self.clone()));
+
+        // Response cache: deterministic calls that were answered before end here, and identical ones are joined.
+        if let Some(cache) = &self.cache {
+            way = Arc::new(cache.wrap(way).revised_by(self.revisions(cache)));
+        }
+        way.call(call).await
+    }
+
+    /// The way of one call to the servers.
+    async fn ask(&self, mut call: Call) -> Result<Reply, Error> {
+        let deadline = self.deadline(&mut call);
 
         // Who may answer: the pinned server, or those that have the model, the warmest first.
         let mut plan = within(deadline, self.plan(call)).await?;

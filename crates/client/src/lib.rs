@@ -28,12 +28,14 @@
 mod attempts;
 mod balance;
 mod builder;
+mod cache;
 mod check;
 mod config;
 mod detect;
 mod endpoint;
 mod fleet;
 mod health;
+mod join;
 mod member;
 pub mod metrics;
 mod plan;
@@ -42,6 +44,7 @@ mod together;
 mod transport;
 
 pub use builder::FleetBuilder;
+pub use cache::{Cache, CacheConfig, Cached, DiskConfig};
 pub use check::EndpointHealth;
 pub use config::{
     Breaker, DialectChoice, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts,

@@ -62,9 +62,6 @@ impl Fleet {
     /// `UnknownModel`, `ModelNotReady`, or why no server could be asked.
     pub(crate) async fn plan(&self, mut call: Call) -> Result<Plan, Error> {
         let pinned = call.server.is_some();
-        if call.model.is_none() && takes_default(&call.op) && !pinned {
-            call.model.clone_from(&self.default_model);
-        }
         let shelves = self.pin(&mut call)?;
         match call.model.clone() {
             Some(_) if matches!(*call.op, Op::Pull { .. }) => pull::plan(call, shelves).await,
@@ -89,8 +86,12 @@ impl Fleet {
         }
     }
 
-    /// The servers that the call leaves open. A server's name in front of the model becomes the call's server.
+    /// The servers that the call leaves open. A call that names nothing gets the default model; a server's name in
+    /// front of the model becomes the call's server.
     pub(crate) fn pin(&self, call: &mut Call) -> Result<Vec<Arc<Shelf>>, Error> {
+        if call.model.is_none() && call.server.is_none() && takes_default(&call.op) {
+            call.model.clone_from(&self.default_model);
+        }
         let front = call.model.as_deref().and_then(|model| model.split_once('/')).and_then(|(server, rest)| {
             let named = self.shelf(server).filter(|_| !rest.is_empty())?;
             let fits = call.server.as_deref().is_none_or(|pinned| named.is_called(pinned));

@@ -4,8 +4,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
-    Breaker, DialectChoice, Fleet, FleetBuilder, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret,
-    ServerConfig, Timeouts, Tls,
+    Breaker, CacheConfig, DialectChoice, DiskConfig, Fleet, FleetBuilder, FleetConfig, Health, Lifecycle, Limits, Pem,
+    Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
 use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
@@ -78,6 +78,7 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             in_flight: config.limits.in_flight as usize,
             queue: config.limits.queue as usize,
         },
+        cache: config.cache.enabled.then(|| cache_config(&config.cache)),
         models_ttl: config.cache.models_ttl,
         lifecycle: Lifecycle {
             poll: models.poll,
@@ -85,6 +86,16 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             drain: models.drain,
             unload_busy: models.unload_busy,
         },
+    }
+}
+
+fn cache_config(cache: &longshore_config::Cache) -> CacheConfig {
+    CacheConfig {
+        max_bytes: cache.max_bytes.get(),
+        ttl: cache.ttl,
+        embeddings: cache.embeddings,
+        tensors: cache.tensors,
+        disk: cache.path.clone().map(|path| DiskConfig { path, max_bytes: cache.disk_max_bytes.get() }),
     }
 }
 

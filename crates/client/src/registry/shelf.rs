@@ -76,10 +76,19 @@ impl Shelf {
 
     /// A list that is young, fetched if need be. Several that wait share one.
     pub(crate) async fn young(self: &Arc<Self>) -> Listing {
+        self.within(YOUNG).await
+    }
+
+    /// A list within its time to live, fetched if need be.
+    pub(crate) async fn current(self: &Arc<Self>) -> Listing {
+        self.within(self.settings.ttl).await
+    }
+
+    async fn within(self: &Arc<Self>, age: Duration) -> Listing {
         let mut watcher = self.last.subscribe();
         loop {
             let last = watcher.borrow_and_update().clone();
-            if let Some(listing) = last.filter(|listing| listing.is_younger_than(YOUNG)) {
+            if let Some(listing) = last.filter(|listing| listing.is_younger_than(age)) {
                 return listing;
             }
             self.fetch();
@@ -98,6 +107,11 @@ impl Shelf {
             ModelState::Unloaded => self.records.failure(&listed.id).unwrap_or(ModelState::Unloaded),
             state => state.clone(),
         })
+    }
+
+    /// See [`Revision::generation`](crate::Revision::generation).
+    pub(crate) fn generation(&self, listed: &ModelInfo) -> u64 {
+        self.records.generation(&listed.id)
     }
 
     /// What was said is no longer true.

@@ -37,7 +37,7 @@ section! {
         pool: Pool = Pool::default();
         /// How much is accepted of a server's answer, and asked of a server at once.
         limits: Limits = Limits::default();
-        /// What is kept to be given again: lists of models, and answers (the latter not yet in effect).
+        /// What is kept to be given again: lists of models, and answers.
         cache: Cache = Cache::default();
         /// Requests that are joined into one (not yet in effect).
         batch: Batch = Batch::default();

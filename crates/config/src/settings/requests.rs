@@ -1,6 +1,6 @@
 //! What requests ask for, and how they are kept and joined: [`Inference`], [`Cache`], [`Batch`].
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::time::{DAY, millis, secs};
 use crate::section::section;
@@ -26,14 +26,27 @@ section! {
 }
 
 section! {
-    /// What is kept to be given again: lists of models, and answers (the latter not yet in effect).
+    /// What is kept to be given again: lists of models, and answers. An answer is given again to a call that asks for the
+    /// very same, of the same revision of the model, where asking anew would give the same: chats and completions with
+    /// temperature 0 or a seed, embeddings, and tensors if they are said to be so. Identical calls on their way are joined.
+    /// `Cache-Control: no-store` or `no-cache` in a request, or `--no-cache`, goes past it.
     pub struct Cache {
-        /// Whether answers are kept (not yet in effect).
+        /// Whether answers are kept.
         enabled: bool = false;
-        /// The most memory for them (not yet in effect).
+        /// The most memory for them. One answer may take a quarter of it.
         max_bytes: ByteSize = ByteSize::mib(64), in ByteSize::kib(64)..=ByteSize::gib(1024);
-        /// How long an answer is good for (not yet in effect).
+        /// How long an answer is good for.
         ttl: Duration = secs(600), in secs(1)..=DAY;
+        /// Whether embeddings count as repeatable.
+        embeddings: bool = true;
+        /// Whether answers of tensor models count as repeatable: such a model may keep state, or throw dice. Requests of a
+        /// sequence never do.
+        tensors: bool = false;
+        /// A folder where answers are kept beyond the program's life, by this user alone. Several programs may share it, and
+        /// what is in it may be deleted at any time. Unset: memory only.
+        path: Option<PathBuf> = None, example "~/.cache/longshore/answers";
+        /// The most bytes in that folder; the oldest answers go first.
+        disk_max_bytes: ByteSize = ByteSize::gib(1), in ByteSize::mib(1)..=ByteSize::gib(1024);
         /// How long a server's list of models is good for: short, since others load and unload models too.
         models_ttl: Duration = secs(5), in millis(100)..=secs(3600);
     }
