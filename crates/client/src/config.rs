@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use longshore_core::{Dialect, Error, Protocol};
 
-use crate::cache::CacheConfig;
+use crate::{batch::BatchConfig, cache::CacheConfig};
 
 /// A fleet's servers, and how they are called.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct FleetConfig {
     pub limits: Limits,
     /// Answers that are kept to be given again; `None`: none are.
     pub cache: Option<CacheConfig>,
+    /// Calls that are joined into one request; `None`: none are.
+    pub batch: Option<BatchConfig>,
     /// After this long a server's list of models is renewed, though still believed until then.
     pub models_ttl: Duration,
     /// How models are loaded and unloaded.
@@ -47,6 +49,7 @@ impl Default for FleetConfig {
             pool: Pool::default(),
             limits: Limits::default(),
             cache: None,
+            batch: None,
             models_ttl: Duration::from_secs(5),
             lifecycle: Lifecycle::default(),
         }

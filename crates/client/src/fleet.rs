@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     FleetConfig, Timeouts,
     attempts::{self, Policy},
+    batch::Batcher,
     cache::Cache,
     member::{Member, since},
     metrics,
@@ -34,6 +35,7 @@ pub struct Parts {
     pub(crate) pulse: Pulse,
     pub(crate) policy: Arc<Policy>,
     cache: Option<Cache>,
+    batcher: Option<Batcher>,
 }
 
 impl Deref for Fleet {
@@ -71,6 +73,7 @@ impl Fleet {
             timeouts: config.timeouts,
             policy: Arc::new(Policy::new(config.retry)),
             cache: config.cache.map(Cache::new),
+            batcher: config.batch.map(Batcher::new),
         }))
     }
 
@@ -100,6 +103,11 @@ impl Fleet {
         // From here on there is one spelling of who is asked.
         self.pin(&mut call)?;
         let mut way: Arc<dyn Backend> = Arc::new(Direct(self.clone()));
+
+        // Batcher: calls that a server can answer in one request are joined.
+        if let Some(batcher) = &self.batcher {
+            way = Arc::new(batcher.wrap(way));
+        }
 
         // Response cache: deterministic calls that were answered before end here, and identical ones are joined.
         if let Some(cache) = &self.cache {

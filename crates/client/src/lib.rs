@@ -27,6 +27,7 @@
 
 mod attempts;
 mod balance;
+mod batch;
 mod builder;
 mod cache;
 mod check;
@@ -43,6 +44,7 @@ mod registry;
 mod together;
 mod transport;
 
+pub use batch::{BatchConfig, Batched, Batcher};
 pub use builder::FleetBuilder;
 pub use cache::{Cache, CacheConfig, Cached, DiskConfig};
 pub use check::EndpointHealth;

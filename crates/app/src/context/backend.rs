@@ -4,8 +4,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
-    Breaker, CacheConfig, DialectChoice, DiskConfig, Fleet, FleetBuilder, FleetConfig, Health, Lifecycle, Limits, Pem,
-    Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+    BatchConfig, Breaker, CacheConfig, DialectChoice, DiskConfig, Fleet, FleetBuilder, FleetConfig, Health, Lifecycle,
+    Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
 use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
@@ -79,6 +79,13 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             queue: config.limits.queue as usize,
         },
         cache: config.cache.enabled.then(|| cache_config(&config.cache)),
+        batch: config.batch.enabled.then(|| BatchConfig {
+            max_size: config.batch.max_size as usize,
+            max_wait: config.batch.max_wait,
+            embeddings: config.batch.embeddings,
+            completions: config.batch.completions,
+            tensors: config.batch.tensors,
+        }),
         models_ttl: config.cache.models_ttl,
         lifecycle: Lifecycle {
             poll: models.poll,

@@ -39,7 +39,7 @@ section! {
         limits: Limits = Limits::default();
         /// What is kept to be given again: lists of models, and answers.
         cache: Cache = Cache::default();
-        /// Requests that are joined into one (not yet in effect).
+        /// Requests that are joined into one.
         batch: Batch = Batch::default();
         /// The server that `longshore serve` runs.
         gateway: Gateway = Gateway::default();

@@ -53,13 +53,22 @@ section! {
 }
 
 section! {
-    /// Requests that are joined into one, where the server can answer several at once (not yet in effect).
+    /// Requests that are joined into one, where the server can answer several at once. While no other request of its kind is
+    /// on its way, a request goes at once; those that come meanwhile go together.
     pub struct Batch {
-        /// Whether requests are joined (not yet in effect).
+        /// Whether requests are joined.
         enabled: bool = false;
-        /// The most requests in one (not yet in effect).
+        /// The most texts, or rows of tensors, in one.
         max_size: u32 = 32, in 2..=4096;
-        /// How long a request waits for others: well below what a person notices (not yet in effect).
+        /// How long a request waits for others: well below what a person notices.
         max_wait: Duration = millis(5), in Duration::from_micros(100)..=secs(1);
+        /// Whether embeddings are joined.
+        embeddings: bool = true;
+        /// Whether completions are joined. Servers with continuous batching (llama-server, vLLM) do better themselves, and the
+        /// joint answer's reason for ending stands for all its parts.
+        completions: bool = false;
+        /// Whether tensors are joined along their first axis, where the model's metadata says that it is free and its
+        /// configuration does not say that the server batches itself (Triton's dynamic batching).
+        tensors: bool = true;
     }
 }
