@@ -22,9 +22,10 @@ use std::{
 
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use longshore_core::{Attempt, Backend, Call, Error, ErrorKind, Reply};
+use longshore_core::{Attempt, Backend, Call, Error, ErrorKind, Reply, Sent};
+use tokio::time::{Instant, timeout_at};
 
-use crate::join::Seat;
+use crate::{join::Seat, member::since};
 use item::{Fit, Key, fit};
 use lane::{Entry, Lane, Place, Turn};
 use share::Share;
@@ -134,7 +135,12 @@ impl<B: Backend + Clone + 'static> Batched<B> {
     }
 
     async fn together(&self, call: Call, place: Place) -> Result<Reply, Error> {
-        let (seat, share) = self.batcher.launched(place, &self.backend).await;
+        let (came, deadline) = (Instant::now(), call.deadline.map(Instant::from_std));
+        let gathered = self.batcher.launched(place, &self.backend);
+        let (seat, share) = match deadline {
+            Some(deadline) => timeout_at(deadline, gathered).await.map_err(|_| late(came))?,
+            None => gathered.await,
+        };
         let whole = share.is_whole();
         match part(seat, share).await {
             Err(error) if !whole && call.replayable && says_nothing_of_one(&error) => self.again(call, error).await,
@@ -173,6 +179,11 @@ async fn part(seat: Seat, share: Share) -> Result<Reply, Error> {
         Err(error) if error.ledger().is_empty() => Err(error.attempts(ledger)),
         Err(error) => Err(error),
     }
+}
+
+fn late(came: Instant) -> Error {
+    let message = format!("not sent after {:?}, when the deadline of the whole call passed", since(came));
+    Error::new(ErrorKind::Timeout, message).sent(Sent::No)
 }
 
 /// Whether the members of a request that failed so may fare better one by one.

@@ -34,12 +34,16 @@ impl Spoken {
     }
 }
 
-/// The dialect for `call`: the one it came in, so that its bytes can travel as they are, else the first that can.
+/// The dialect for `call`: the one it came in, so that its bytes can travel as they are, else the first that can. What a
+/// model takes and gives is told by those that have words for tensors.
 pub(crate) fn choose<'a>(spoken: &'a [Spoken], call: &Call) -> Option<&'a Spoken> {
     let kind = call.op.kind();
-    let mut able = spoken.iter().filter(|spoken| spoken.supports().contains(kind));
+    let able = spoken.iter().filter(|spoken| spoken.supports().contains(kind));
     let origin = call.origin.as_ref().map(|origin| origin.dialect);
-    able.clone().find(|spoken| Some(spoken.dialect.name()) == origin).or_else(|| able.next())
+    let of_origin = able.clone().find(|spoken| Some(spoken.dialect.name()) == origin);
+    let of_tensors = || able.clone().find(|spoken| spoken.supports().contains(OpKind::Infer));
+    let telling = if kind == OpKind::Describe { of_tensors() } else { None };
+    of_origin.or(telling).or_else(|| able.clone().next())
 }
 
 /// What is remembered about an address.

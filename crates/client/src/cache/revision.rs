@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Facts of a listing that change with a model's contents, by dialect.
-const DIGESTS: [&str; 3] = ["digest", "modified_at", "sha256"];
+const DIGESTS: [&str; 4] = ["digest", "modified_at", "revision", "sha256"];
 
 impl Fleet {
     /// What `cache` wants to know about the models of calls.

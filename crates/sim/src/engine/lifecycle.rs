@@ -122,17 +122,28 @@ async fn next_of_load(
     }
 }
 
+/// Rows that a tensor model takes at once.
+const MAX_BATCH: u32 = 256;
+
 /// The declaration of a model, in the form in which Triton shows its configuration.
+///
+/// A first axis that is free everywhere is one of batches: the model answers each row by itself. Triton then leaves it
+/// out of the shapes.
 fn configuration(model: &Model) -> Value {
+    let specs = || model.inputs.iter().chain(&model.outputs);
+    let batches = !model.inputs.is_empty() && specs().all(|spec| spec.shape.first() == Some(&-1));
     let tensor = |specs: &[TensorSpec]| {
-        let one = |spec: &TensorSpec| json!({"name": spec.name, "data_type": format!("TYPE_{}", spec.datatype), "dims": spec.shape});
+        let one = |spec: &TensorSpec| {
+            let dims = &spec.shape[usize::from(batches)..];
+            json!({"name": spec.name, "data_type": format!("TYPE_{}", spec.datatype), "dims": dims})
+        };
         specs.iter().map(one).collect::<Vec<_>>()
     };
     json!({
         "name": &*model.id,
         "platform": "longshore_sim",
         "backend": "longshore_sim",
-        "max_batch_size": 0,
+        "max_batch_size": if batches { MAX_BATCH } else { 0 },
         "input": tensor(&model.inputs),
         "output": tensor(&model.outputs),
         "parameters": {"simulated": model},
