@@ -22,7 +22,7 @@ Try: longshore chat -m \"What is streaming?\"";
 
 /// Chat and infer with the models of your servers, over REST and gRPC; with a tiny model built in.
 ///
-/// Without a command, Longshore serves: it listens on 127.0.0.1:8400 and answers OpenAI and Triton clients.
+/// Without a command, Longshore serves: it listens on 127.0.0.1:8400 and answers OpenAI, Ollama and Triton clients.
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, after_help = AFTER_HELP, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Pull(ModelName),
     /// Show how each server does, by each protocol.
     Servers,
-    /// Answer OpenAI, Triton and gRPC clients on one port.
+    /// Answer OpenAI, Ollama, Triton and gRPC clients on one port.
     Serve(Serve),
     /// Be a model server for tests: as fast, slow or broken as you say.
     Sim(Sim),

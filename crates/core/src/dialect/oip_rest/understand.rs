@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Call, Error, ErrorKind, Event, EventKind, Finish, Framing, ModelState, Op, ReplyDecoder, ServerInfo,
+    call::HealthScope,
     dialect::oip::{Form, text, texts_of},
     event::Raw,
     model::{HealthReport, Progress},
@@ -22,7 +23,7 @@ pub(super) fn decoder(call: &Call, form: Form, head: &response::Parts, framing: 
         Op::Chat(_) | Op::Complete(_) if form.generates_text() => Reading::Generate,
         Op::Chat(_) | Op::Complete(_) => Reading::TextTensors,
         Op::Infer(_) => Reading::Tensors,
-        Op::Health(_) => Reading::Health,
+        Op::Health(scope) => Reading::Health { of_server: *scope == HealthScope::Ready },
         Op::ServerInfo => Reading::Server,
         Op::ListModels { .. } if form == Form::KServe => Reading::Names,
         Op::ListModels { .. } => Reading::Index,
@@ -58,7 +59,10 @@ enum Reading {
     Generate,
     TextTensors,
     Tensors,
-    Health,
+    Health {
+        /// Whether it is the server's readiness.
+        of_server: bool,
+    },
     Server,
     Names,
     Index,
@@ -134,14 +138,22 @@ impl Decoder {
     /// A status that is no success: an error, but for a probe, whose answer it is.
     fn failed(&self, body: &[u8], emitter: &mut Emitter<'_>) -> Result<(), Error> {
         let status = self.head.status.as_u16();
-        if !matches!(self.reading, Reading::Health) || !matches!(status, 400 | 500 | 503) {
+        let Reading::Health { of_server } = self.reading else {
+            return Err(error::of_reply(&self.head, body, self.model.is_some()));
+        };
+        if !matches!(status, 400 | 500 | 503) {
             return Err(error::of_reply(&self.head, body, self.model.is_some()));
         }
         let silent = match serde_json::from_slice::<Value>(body) {
             Ok(value) => value["error"].is_null() && value["detail"].is_null(),
             Err(_) => body.is_empty(),
         };
-        let detail = (!silent).then(|| error::of_reply(&self.head, body, true).message().to_owned());
+        // One failed load is enough for Triton to say so of itself.
+        let triton = of_server && status == 400 && matches!(self.form, Form::Triton | Form::Unknown);
+        let detail = match silent {
+            false => Some(error::of_reply(&self.head, body, true).message().to_owned()),
+            true => triton.then(|| "some model is not ready; others may serve all the same".to_owned()),
+        };
         emitter.emit(EventKind::Health(HealthReport { ok: false, detail }));
         Ok(())
     }
@@ -151,7 +163,7 @@ impl Decoder {
             Reading::Generate => return self.generate(body, emitter),
             Reading::TextTensors | Reading::Tensors => return self.tensors(body, emitter),
             // The status alone decides; KServe and Longshore have words beside it.
-            Reading::Health => {
+            Reading::Health { .. } => {
                 let told = serde_json::from_slice::<Value>(body).unwrap_or_default();
                 EventKind::Health(HealthReport { ok: true, detail: told["detail"].as_str().map(str::to_owned) })
             }
