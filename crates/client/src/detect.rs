@@ -136,8 +136,12 @@ impl Endpoint {
         if dialect.aside(&call, &known.peer).is_none() {
             return Ok(known.peer);
         }
-        // In the light of what it said, the dialect asks for more; without that the first word stands.
-        Ok(self.introduction(&call, &known).await.unwrap_or(known.peer))
+        // In the light of what it said, the dialect asks for more. Without that the first word stands, unless it is
+        // found to be somebody else.
+        match self.introduction(&call, &known).await {
+            Err(failure) if failure.error.kind() == ErrorKind::Protocol => Err(failure),
+            told => Ok(told.unwrap_or(known.peer)),
+        }
     }
 
     async fn introduction(&self, call: &Call, spoken: &Spoken) -> Result<ServerInfo, Failure> {

@@ -1,4 +1,4 @@
-//! `longshore serve`: one port for OpenAI, Triton and gRPC clients, in front of every server and the engine.
+//! `longshore serve`: one port for OpenAI, Ollama, Triton and gRPC clients, in front of every server and the engine.
 
 use std::{fs, io, path::Path, pin::pin};
 

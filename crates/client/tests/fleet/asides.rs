@@ -50,6 +50,23 @@ async fn a_question_that_is_never_answered_has_the_time_of_a_probe() {
 }
 
 #[tokio::test]
+async fn whoever_tells_a_version_is_not_ollama_for_that() {
+    let server = HttpServer::start(|seen| match &*seen.path {
+        "/api/version" => Script::json(200, r#"{"version":"175","commit":"abc"}"#),
+        "/v1/models" => Script::json(200, r#"{"data":[{"id":"m","owned_by":"llama-swap"}]}"#),
+        _ => Script::json(404, "404 page not found"),
+    })
+    .await;
+    let config = ServerConfig { dialect: DialectChoice::Auto, ..speaking(&server, "ollama") };
+    let health = fleet(vec![config]).check().await.remove(0);
+    assert_eq!(health.dialects, ["openai"]);
+    let real = HttpServer::start(ollama(|| Script::json(404, "{}"))).await;
+    let config = ServerConfig { dialect: DialectChoice::Auto, ..speaking(&real, "ollama") };
+    let health = fleet(vec![config]).check().await.remove(0);
+    assert_eq!((health.dialects, &*health.result.unwrap().version), (vec!["ollama"], "0.12.6"));
+}
+
+#[tokio::test]
 async fn every_instance_is_unloaded() {
     let left = AtomicUsize::new(2);
     let server = HttpServer::start(move |seen| match &*seen.path {

@@ -73,6 +73,8 @@ impl Dialect for Ollama {
         match &*call.op {
             // Which of the models run.
             Op::ListModels { ready_only: false } | Op::Describe { .. } => get(Place::Running).ok(),
+            // Others tell a version there too; only Ollama has tags.
+            Op::ServerInfo if &*peer.name == NAME => get(Place::Tags).ok(),
             // Whether it generates: a model for embeddings is loaded in another place.
             Op::Load { .. } => post(Place::Show, request::named(call)).ok(),
             _ => None,

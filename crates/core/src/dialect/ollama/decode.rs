@@ -22,6 +22,7 @@ pub(super) fn decoder(call: &Call, peer: &ServerInfo, head: &response::Parts) ->
         op: Arc::clone(&call.op),
         model: call.model.clone().unwrap_or_default(),
         told: peer.told.first().cloned().flatten(),
+        doubted: peer.told.len() == 1,
         // Ollama answers before running requests have finished.
         drains: &*peer.name != "longshore",
         head: head.clone(),
@@ -36,6 +37,8 @@ struct Decoder {
     op: Arc<Op>,
     model: Arc<str>,
     told: Option<Bytes>,
+    /// Whether there was an aside; refused, if nothing was told.
+    doubted: bool,
     drains: bool,
     head: response::Parts,
     started: bool,
@@ -229,7 +232,13 @@ impl Decoder {
             Op::Unload { .. } if is_done => progress(ModelState::Unloaded),
             Op::Load { .. } | Op::Unload { .. } => return Err(wrong("end of a load or unload")),
             Op::Health(_) => EventKind::Health(HealthReport { ok: true, detail: None }),
-            Op::ServerInfo => EventKind::Server(read_server(&body).ok_or_else(|| wrong("version of Ollama"))?),
+            Op::ServerInfo => {
+                let tags = self.told.as_ref().and_then(|told| serde_json::from_slice::<Value>(told).ok());
+                if self.doubted && !tags.is_some_and(|tags| tags["models"].is_array()) {
+                    return Err(Error::protocol("a version is told, but there are no tags: not Ollama"));
+                }
+                EventKind::Server(read_server(&body).ok_or_else(|| wrong("version of Ollama"))?)
+            }
             Op::Describe { .. } => {
                 let model = models::read_show(&body, &self.model, self.told.as_ref());
                 EventKind::Models(vec![model.ok_or_else(|| wrong("description of a model"))?])
