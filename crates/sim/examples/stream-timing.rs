@@ -1,73 +1,113 @@
 //! How exactly a simulator keeps its time: many streams at once, and how late their tokens are, at the simulator and
-//! at a client in the same process, which takes its part of the machine.
+//! at a client, which runs on a thread of the same process and takes its part of the machine.
 //!
 //! `cargo run --release -p longshore-sim --example stream-timing -- STREAMS TOKENS MILLISECONDS`
 
 #![expect(clippy::disallowed_macros, reason = "an example prints what it found")]
 
 use std::{
-    io,
-    net::SocketAddr,
-    time::{Duration, Instant},
+    collections::HashMap,
+    io::{self, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
-use longshore_sim::{Distribution, Latency, Model, Simulator};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-};
+use longshore_sim::{Latency, Model, Simulator};
+use tokio::{io::AsyncReadExt, runtime::Builder, task::JoinSet};
 
-#[tokio::main]
-async fn main() -> io::Result<()> {
+/// From a request to its first token: time for all the others to be asked.
+const TTFT: Duration = Duration::from_secs(1);
+
+fn main() -> io::Result<()> {
     let mut numbers = std::env::args().skip(1).map(|number| number.parse().unwrap_or(0));
-    let streams = numbers.next().unwrap_or(2000);
-    let tokens = numbers.next().unwrap_or(50);
+    let streams = usize::try_from(numbers.next().unwrap_or(2000)).unwrap_or(2000);
+    let tokens = u32::try_from(numbers.next().unwrap_or(50)).unwrap_or(50);
     let gap = Duration::from_millis(numbers.next().unwrap_or(20));
+    Builder::new_current_thread().enable_all().build()?.block_on(run(streams, tokens, gap))
+}
 
-    let latency = Latency { ttft: Distribution::Fixed(Duration::from_secs(1)), itl: gap.into(), ..Latency::default() };
-    let model = Model { tokens: u32::try_from(tokens).unwrap_or(50), ..Model::chat("sim") };
+async fn run(streams: usize, tokens: u32, gap: Duration) -> io::Result<()> {
+    let latency = Latency { ttft: TTFT.into(), itl: gap.into(), ..Latency::default() };
+    let model = Model { tokens, ..Model::chat("sim") };
     let simulator = Simulator::builder().model(model).latency(latency).start().await?;
-    let mut tasks = JoinSet::new();
-    for _ in 0..streams {
-        tasks.spawn(stream(simulator.address()));
+    let address = simulator.address();
+    let client = thread::spawn(move || read_all(address, streams, gap));
+    simulator.logged(streams).await;
+    let arrivals = client.join().map_err(|_| io::Error::other("the client panicked"))??;
+
+    // The simulator numbers connections as they come: the client's first is its first.
+    let mut requests = HashMap::new();
+    for entry in simulator.log() {
+        requests.insert(entry.index, (entry.connection as usize, entry.time));
     }
-    let mut late = Vec::new();
-    for arrivals in tasks.join_all().await {
-        let arrivals = arrivals?;
-        // The stream's most punctual token tells where its plan began.
-        let starts = (0..).zip(&arrivals).filter_map(|(position, at)| at.checked_sub(gap * position));
-        let Some(start) = starts.min() else { continue };
-        late.extend((0..).zip(&arrivals).map(|(position, at)| at.duration_since(start + gap * position)));
+    let (mut late, mut uneven, mut worst) = (Vec::new(), Vec::new(), Vec::new());
+    for truth in simulator.truth() {
+        let Some((connection, time)) = requests.get(&truth.index) else { continue };
+        let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(*time) - Duration::from_nanos(truth.arrived_ns);
+        let planned: Vec<_> = truth.tokens_ns.iter().map(|at| epoch + Duration::from_nanos(*at)).collect();
+        let seen = &arrivals[*connection];
+        if seen.len() != planned.len() {
+            let message = format!("{} tokens were planned and {} seen", planned.len(), seen.len());
+            return Err(io::Error::other(message));
+        }
+        late.extend(seen.iter().zip(&planned).map(|(seen, planned)| seen.duration_since(*planned).unwrap_or_default()));
+        let gaps = |instants: &[SystemTime]| -> Vec<Duration> {
+            instants.windows(2).map(|pair| pair[1].duration_since(pair[0]).unwrap_or_default()).collect()
+        };
+        uneven.extend(gaps(seen).iter().zip(gaps(&planned)).map(|(seen, planned)| seen.abs_diff(planned)));
+        worst.push(Duration::from_nanos(truth.worst_lag_ns));
     }
-    simulator.logged(usize::try_from(streams).unwrap_or(usize::MAX)).await;
-    let worst = simulator.truth().iter().map(|truth| Duration::from_nanos(truth.worst_lag_ns)).collect();
     println!("{streams} streams of {tokens} tokens, one each {gap:?}");
-    tell("at the client, against each stream's most punctual token", late);
-    tell("at the simulator, the latest token of each stream", worst);
+    tell("token late at the client, against its planned instant", late);
+    tell("gap between tokens at the client, off the planned gap", uneven);
+    tell("token late at the simulator, the worst of each stream", worst);
     Ok(())
 }
 
-/// Reads one stream and notes when each of its tokens came.
-async fn stream(address: SocketAddr) -> io::Result<Vec<Instant>> {
+/// Asks for all streams and notes when each of their tokens came. Phases are spread over the gap between tokens, as
+/// those of independent clients are.
+fn read_all(address: SocketAddr, streams: usize, gap: Duration) -> io::Result<Vec<Vec<SystemTime>>> {
     let body = r#"{"model":"sim","messages":[{"role":"user","content":"go"}],"stream":true}"#;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
     let request = format!("{head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let (mut arrivals, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
+    let mut sockets = Vec::new();
+    for _ in 0..streams {
+        sockets.push(TcpStream::connect(address)?);
+    }
+    let begun = Instant::now();
+    let phase = 5 * gap / u32::try_from(streams.max(1)).unwrap_or(u32::MAX);
+    for (socket, position) in sockets.iter_mut().zip(0..) {
+        thread::sleep((phase * position).saturating_sub(begun.elapsed()));
+        socket.write_all(request.as_bytes())?;
+    }
+    Builder::new_current_thread().enable_io().build()?.block_on(async {
+        let mut tasks = JoinSet::new();
+        for (position, socket) in sockets.into_iter().enumerate() {
+            socket.set_nonblocking(true)?;
+            let socket = tokio::net::TcpStream::from_std(socket)?;
+            tasks.spawn(async move { read(socket).await.map(|arrivals| (position, arrivals)) });
+        }
+        let mut all = tasks.join_all().await.into_iter().collect::<io::Result<Vec<_>>>()?;
+        all.sort_unstable_by_key(|(position, _)| *position);
+        Ok(all.into_iter().map(|(_, arrivals)| arrivals).collect())
+    })
+}
+
+/// Reads one stream to its end and notes when each of its tokens came.
+async fn read(mut stream: tokio::net::TcpStream) -> io::Result<Vec<SystemTime>> {
+    let (mut arrivals, mut buffer) = (Vec::with_capacity(64), vec![0; 2 << 10]);
     loop {
         let count = stream.read(&mut buffer).await?;
-        let now = Instant::now();
+        let now = SystemTime::now();
         if count == 0 {
             return Ok(arrivals);
         }
         // A token's chunk has content that is not empty.
-        let text = String::from_utf8_lossy(&buffer[..count]);
-        let tokens = text
-            .lines()
-            .filter(|line| line.split(r#""content":""#).nth(1).is_some_and(|content| !content.starts_with('"')));
-        arrivals.extend(tokens.map(|_| now));
+        let content = br#""content":""#;
+        let read = &buffer[..count];
+        let ends = read.windows(content.len() + 1).filter(|part| part.starts_with(content) && !part.ends_with(b"\""));
+        arrivals.extend(ends.map(|_| now));
     }
 }
 

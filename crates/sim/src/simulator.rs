@@ -5,7 +5,6 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use longshore_core::Backend;
 use longshore_server::{Limits, ServerOptions, Service, connection_builder};
 use tokio::{
-    net::TcpListener,
     sync::{broadcast, watch},
     task::JoinHandle,
 };
@@ -16,16 +15,18 @@ use crate::{
     engine::Engine,
     faults::{Effect, Rule, RuleError, Timeline},
     observe::{LogEntry, Truth, Verdict},
-    wire::{Identities, Listening, Shared},
+    wire::{Identities, Listening, Shared, Workers, listen},
 };
 
-/// A model server that behaves, and misbehaves, on purpose. It serves until it is dropped; several may live in one
-/// process.
+/// A model server that behaves, and misbehaves, on purpose. It serves on threads of its own, one for each core, until it
+/// is dropped; several may live in one process.
 pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
+    /// Dropped, they end, and all connections with them.
+    _workers: Workers,
 }
 
 /// Sets a simulator up.
@@ -105,10 +106,9 @@ impl Builder {
 
     /// Takes the port and begins to serve. When this returns, the server is ready.
     ///
-    /// Needs a tokio runtime with I/O and time enabled; the server lives on it.
-    ///
     /// # Errors
-    /// The configuration makes no sense; the address is taken, or can be reached from other machines.
+    /// The configuration makes no sense; the address is taken, or can be reached from other machines; the system gives
+    /// no threads.
     pub async fn start(self) -> io::Result<Simulator> {
         let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
         self.config.check().map_err(|error| invalid(error.to_string()))?;
@@ -119,8 +119,10 @@ impl Builder {
             return Err(invalid(format!("{} can be reached from other machines: listen on 127.0.0.1", self.listen)));
         }
         let tls = if self.tls { Some(Identities::new()?) } else { None };
-        let listener = TcpListener::bind(self.listen)
-            .await
+        let workers = Workers::start()?;
+        let accepting = workers.first();
+        let listener = accepting.spawn(async move { listen(self.listen) }).await.map_err(io::Error::other)?;
+        let listener = listener
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {}: {error}", self.listen)))?;
         let address = listener.local_addr()?;
         let options = server_options(address);
@@ -133,8 +135,9 @@ impl Builder {
             token: fresh_token()?,
         });
         let (stop, stopped) = watch::channel(false);
-        let listening = Listening { shared: shared.clone(), listener, stop: stopped };
-        Ok(Simulator { shared, address, stop, serving: Some(tokio::spawn(listening.run())) })
+        let listening = Listening { shared: shared.clone(), listener, workers: workers.all(), stop: stopped };
+        let serving = Some(accepting.spawn(listening.run()));
+        Ok(Simulator { shared, address, stop, serving, _workers: workers })
     }
 }
 
@@ -261,14 +264,11 @@ impl Simulator {
 }
 
 impl Drop for Simulator {
-    /// Breaks off what is running, and checks what rules expect.
+    /// Checks what rules expect. What is running is broken off.
     ///
     /// # Panics
     /// A rule's [`Rule::expect`] was not met; not while the thread is panicking already.
     fn drop(&mut self) {
-        if let Some(serving) = &self.serving {
-            serving.abort();
-        }
         if std::thread::panicking() {
             return;
         }

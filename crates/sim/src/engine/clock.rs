@@ -20,10 +20,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use futures_util::task::AtomicWaker;
+use super::bell::{Slot, wake};
 
 /// An instant of the server's time: how long after its start.
 pub(crate) type Tick = Duration;
+
+/// After it has woken somebody, the clock's thread looks again no sooner than this: deadlines that are closer together
+/// are met in one go. A deadline that stands alone is met at its instant.
+const REST: Duration = Duration::from_micros(100);
 
 /// Tells the time and waits for it. Clones show the same time.
 #[derive(Clone)]
@@ -131,14 +135,17 @@ impl Shared {
 
     fn run(&self) {
         while !self.stopped.load(Ordering::Acquire) {
+            let now = self.epoch.elapsed();
             let (due, next) = {
                 let mut state = self.lock();
-                let due = state.due(self.epoch.elapsed());
+                let due = state.due(now);
                 (due, state.timers.peek().map(|timer| timer.at))
             };
+            let rest = if due.is_empty() { now } else { now + REST };
+            // Outside the lock: a woken task may sleep again at once.
             wake(due);
             match next {
-                Some(next) => thread::park_timeout(next.saturating_sub(self.epoch.elapsed())),
+                Some(next) => thread::park_timeout(next.max(rest).saturating_sub(self.epoch.elapsed())),
                 None => thread::park(),
             }
         }
@@ -167,18 +174,6 @@ impl State {
         }
         due
     }
-}
-
-/// Outside the lock: a woken task may sleep again at once.
-fn wake(due: Vec<Arc<Slot>>) {
-    for slot in due {
-        slot.waker.wake();
-    }
-}
-
-#[derive(Default)]
-struct Slot {
-    waker: AtomicWaker,
 }
 
 struct Timer {
@@ -226,7 +221,7 @@ impl Future for Sleep {
         if let Some(slot) = &self.slot {
             slot.waker.register(cx.waker());
         } else {
-            let slot = Arc::new(Slot::default());
+            let slot = Slot::here();
             slot.waker.register(cx.waker());
             self.shared.register(self.at, slot.clone());
             self.slot = Some(slot);

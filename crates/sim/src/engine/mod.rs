@@ -3,6 +3,7 @@
 //!
 //! It knows no wire and no fault. Everything it says is a function of the configuration, the seed and the request.
 
+pub(crate) mod bell;
 pub(crate) mod clock;
 pub(crate) mod draw;
 mod generation;

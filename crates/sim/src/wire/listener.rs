@@ -11,7 +11,8 @@ use hyper_util::{
 use longshore_server::Service;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Handle,
     sync::{mpsc, watch},
     task::JoinSet,
     time::timeout,
@@ -67,6 +68,8 @@ impl Shared {
 pub(crate) struct Listening {
     pub(crate) shared: Arc<Shared>,
     pub(crate) listener: TcpListener,
+    /// On whose threads connections are served; they take turns.
+    pub(crate) workers: Vec<Handle>,
     /// True when the server is to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -78,7 +81,8 @@ impl Listening {
     /// Serves until told to stop, then lets running requests finish for ten seconds. Dropping the future breaks
     /// everything off.
     pub(crate) async fn run(self) {
-        let Self { shared, listener, mut stop } = self;
+        let Self { shared, listener, workers, mut stop } = self;
+        let mut turns = workers.iter().cycle();
         let mut connections = JoinSet::new();
         let address = listener.local_addr();
         let mut listener = Some(listener);
@@ -101,8 +105,10 @@ impl Listening {
                         listener = reopen(&shared, &address, lasting, &mut stop).await;
                         continue;
                     }
+                    // From here on it belongs to the thread that serves it.
+                    let Some((worker, stream)) = turns.next().zip(stream.into_std().ok()) else { continue };
                     let serving = serve(shared.clone(), stream, connection, orders, fault, stop.clone());
-                    connections.spawn(serving);
+                    connections.spawn_on(serving, worker);
                 }
             }
         }
@@ -156,7 +162,7 @@ async fn reopen(
             () = stopped(stop) => return None,
             () = clock.until(at) => {}
         }
-        match TcpListener::bind(address).await {
+        match listen(*address) {
             Ok(listener) => return Some(listener),
             Err(error) => {
                 tracing::warn!(%error, %address, "the port could not be opened again; trying on");
@@ -166,16 +172,37 @@ async fn reopen(
     }
 }
 
+/// Connections that may wait to be accepted: with the usual thousand, some of two thousand clients that come at once
+/// would have to try again a second later.
+const BACKLOG: u32 = 4096;
+
+/// Takes the address. Needs a tokio runtime, on which the port is then accepted from.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // On Windows the option would let others take the port as well.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves one connection to its end.
 async fn serve(
     shared: Arc<Shared>,
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     connection: ConnectionHandle,
     orders: mpsc::UnboundedReceiver<Order>,
     fault: Option<Fault>,
     mut stop: watch::Receiver<bool>,
 ) {
     let _closed = Closed(shared.clone());
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
+    };
     // A token must not wait for the next one to fill a packet.
     let _ = stream.set_nodelay(true);
     let mut stream = Socket::new(stream, connection.clone());

@@ -7,7 +7,9 @@ mod exchange;
 mod io;
 mod listener;
 mod tls;
+mod workers;
 
 pub(crate) use connection::ConnectionHandle;
-pub(crate) use listener::{Listening, Shared, accepted_or_rest, converse, stopped};
+pub(crate) use listener::{Listening, Shared, accepted_or_rest, converse, listen, stopped};
 pub(crate) use tls::Identities;
+pub(crate) use workers::Workers;
