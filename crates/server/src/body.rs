@@ -57,13 +57,15 @@ pub(crate) enum End {
     Closed,
 }
 
+/// Bytes that most events fit into, so that they are written without growing.
+const EVENT: usize = 320;
 /// Ready events are written together, up to about this many bytes.
 const BURST: usize = 64 << 10;
 
 impl Streamed {
     /// All that is ready now, as one chunk: an event never waits for the next one, and a burst costs one write.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut chunk = BytesMut::new();
+        let mut chunk = BytesMut::with_capacity(EVENT);
         while chunk.len() < BURST {
             match self.events.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(event))) => self.encoder.event(&event, &mut chunk),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use longshore_core::{
     Attempt, Backend, Call, Dialect, Error, ErrorKind, EventKind, Op, Protocol, Reply, Route, Sent, ServerInfo,
@@ -139,7 +139,7 @@ impl Service {
                 }
             }
         };
-        let parts = parts.header("x-request-id", &*call.id).header("longshore-server", header_text(&route.server));
+        let parts = parts.header(REQUEST_ID, &*call.id).header(SERVER, header_text(&route.server));
         let mut response = parts.body(body.into()).unwrap_or_else(|error| broken(&error));
         put_ledger(&ledger, response.headers_mut());
         put_cache(cache, response.headers_mut());
@@ -194,6 +194,9 @@ impl Service {
         }
     }
 }
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER: HeaderName = HeaderName::from_static("longshore-server");
 
 /// The first dialect that knows the route.
 fn route(head: &Parts) -> Option<(&'static dyn Dialect, Exchange)> {

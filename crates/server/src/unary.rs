@@ -88,7 +88,8 @@ pub(crate) async fn collect(
     encoder: &mut dyn ReplyEncoder,
     mut events: Events,
 ) -> Result<(Bytes, Option<HeaderMap>), Error> {
-    let mut body = BytesMut::new();
+    // Most answers fit, and are written without growing.
+    let mut body = BytesMut::with_capacity(1 << 10);
     while let Some(event) = events.next().await {
         encoder.event(&event?, &mut body);
     }

@@ -1,5 +1,5 @@
-//! A simulator with its default model and nothing around it, to be measured: `e2e/measure_sim.py` does so when it is
-//! given no other binary.
+//! A simulator with its default model and nothing around it, to be measured: `e2e/measure_sim.py` does so where there
+//! is no build of the binary.
 //!
 //! `cargo run --release -p longshore-sim --example serve -- 127.0.0.1:8410`
 

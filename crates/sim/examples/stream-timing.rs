@@ -1,13 +1,16 @@
 //! How exactly a simulator keeps its time: many streams at once, and how late their tokens are, at the simulator and
-//! at a client, which runs on a thread of the same process and takes its part of the machine.
+//! at a client on the same machine.
+//!
+//! The client would take as much of the machine as the simulator does if it looked at each token when it comes. So it
+//! times up to two hundred of the streams, spread over all, and reads the others in larger pieces.
 //!
 //! `cargo run --release -p longshore-sim --example stream-timing -- STREAMS TOKENS MILLISECONDS`
 
 #![expect(clippy::disallowed_macros, reason = "an example prints what it found")]
 
 use std::{
-    collections::HashMap,
-    io::{self, Write},
+    collections::{BTreeMap, HashMap},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -18,6 +21,8 @@ use tokio::{io::AsyncReadExt, runtime::Builder, task::JoinSet};
 
 /// From a request to its first token: time for all the others to be asked.
 const TTFT: Duration = Duration::from_secs(1);
+/// Streams whose every token is timed.
+const TIMED: usize = 200;
 
 fn main() -> io::Result<()> {
     let mut numbers = std::env::args().skip(1).map(|number| number.parse().unwrap_or(0));
@@ -45,8 +50,9 @@ async fn run(streams: usize, tokens: u32, gap: Duration) -> io::Result<()> {
     for truth in simulator.truth() {
         let Some((connection, time)) = requests.get(&truth.index) else { continue };
         let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(*time) - Duration::from_nanos(truth.arrived_ns);
+        worst.push(Duration::from_nanos(truth.worst_lag_ns));
         let planned: Vec<_> = truth.tokens_ns.iter().map(|at| epoch + Duration::from_nanos(*at)).collect();
-        let seen = &arrivals[*connection];
+        let Some(seen) = arrivals.get(connection) else { continue };
         if seen.len() != planned.len() {
             let message = format!("{} tokens were planned and {} seen", planned.len(), seen.len());
             return Err(io::Error::other(message));
@@ -56,7 +62,6 @@ async fn run(streams: usize, tokens: u32, gap: Duration) -> io::Result<()> {
             instants.windows(2).map(|pair| pair[1].duration_since(pair[0]).unwrap_or_default()).collect()
         };
         uneven.extend(gaps(seen).iter().zip(gaps(&planned)).map(|(seen, planned)| seen.abs_diff(planned)));
-        worst.push(Duration::from_nanos(truth.worst_lag_ns));
     }
     println!("{streams} streams of {tokens} tokens, one each {gap:?}");
     tell("token late at the client, against its planned instant", late);
@@ -65,9 +70,9 @@ async fn run(streams: usize, tokens: u32, gap: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks for all streams and notes when each of their tokens came. Phases are spread over the gap between tokens, as
-/// those of independent clients are.
-fn read_all(address: SocketAddr, streams: usize, gap: Duration) -> io::Result<Vec<Vec<SystemTime>>> {
+/// Asks for all streams and notes when the tokens of those that are timed came. Phases are spread over the gap between
+/// tokens, as those of independent clients are.
+fn read_all(address: SocketAddr, streams: usize, gap: Duration) -> io::Result<BTreeMap<usize, Vec<SystemTime>>> {
     let body = r#"{"model":"sim","messages":[{"role":"user","content":"go"}],"stream":true}"#;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
     let request = format!("{head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -80,18 +85,40 @@ fn read_all(address: SocketAddr, streams: usize, gap: Duration) -> io::Result<Ve
     for (socket, position) in sockets.iter_mut().zip(0..) {
         thread::sleep((phase * position).saturating_sub(begun.elapsed()));
         socket.write_all(request.as_bytes())?;
+        socket.set_nonblocking(true)?;
     }
-    Builder::new_current_thread().enable_io().build()?.block_on(async {
+    let every = streams.div_ceil(TIMED).max(1);
+    let (timed, others): (Vec<_>, Vec<_>) =
+        sockets.into_iter().enumerate().partition(|(position, _)| position % every == 0);
+    let others = thread::spawn(move || drain(others.into_iter().map(|(_, socket)| socket).collect()));
+    let arrivals = Builder::new_current_thread().enable_io().build()?.block_on(async {
         let mut tasks = JoinSet::new();
-        for (position, socket) in sockets.into_iter().enumerate() {
-            socket.set_nonblocking(true)?;
+        for (position, socket) in timed {
             let socket = tokio::net::TcpStream::from_std(socket)?;
             tasks.spawn(async move { read(socket).await.map(|arrivals| (position, arrivals)) });
         }
-        let mut all = tasks.join_all().await.into_iter().collect::<io::Result<Vec<_>>>()?;
-        all.sort_unstable_by_key(|(position, _)| *position);
-        Ok(all.into_iter().map(|(_, arrivals)| arrivals).collect())
-    })
+        tasks.join_all().await.into_iter().collect()
+    });
+    others.join().map_err(|_| io::Error::other("the client panicked"))??;
+    arrivals
+}
+
+/// Reads streams to their ends, each about ten times a second.
+fn drain(mut sockets: Vec<TcpStream>) -> io::Result<()> {
+    let mut buffer = vec![0; 16 << 10];
+    let mut position = 0;
+    while !sockets.is_empty() {
+        position %= sockets.len();
+        match sockets[position].read(&mut buffer) {
+            Ok(0) => drop(sockets.swap_remove(position)),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => position += 1,
+        }
+        if position.is_multiple_of(20) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(())
 }
 
 /// Reads one stream to its end and notes when each of its tokens came.

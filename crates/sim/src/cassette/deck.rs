@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     faults::{Broken, SimBody, Unwritten},
-    wire::{ConnectionHandle, accepted_or_rest, converse, stopped},
+    wire::{ConnectionHandle, Roster, accepted_or_rest, converse, stopped},
 };
 
 /// A recorder or a player at work, until it is stopped or dropped.
@@ -183,6 +183,7 @@ async fn accept<R: Respond>(
     respond: Arc<R>,
 ) {
     let mut connections = JoinSet::new();
+    let mut roster = Roster::default();
     let builder = Arc::new(connection_builder(&ServerOptions::new(address)));
     for index in 0.. {
         let stream = loop {
@@ -197,13 +198,16 @@ async fn accept<R: Respond>(
         let Some(stream) = stream else { break };
         // A piece must not wait for the next one to fill a packet.
         let _ = stream.set_nodelay(true);
-        let (builder, stop, respond) = (builder.clone(), stop.clone(), respond.clone());
+        let connection = ConnectionHandle::new(index);
+        roster.add(&connection);
+        let (builder, respond) = (builder.clone(), respond.clone());
         connections.spawn(async move {
             let respond = move |connection, request| respond.clone().handle(connection, request);
-            converse(&builder, stream, ConnectionHandle::new(index), stop, respond).await;
+            converse(&builder, stream, connection, respond).await;
         });
     }
     drop(listener);
+    roster.go_away();
     let drained = async { while connections.join_next().await.is_some() {} };
     if timeout(DRAIN, drained).await.is_err() {
         tracing::warn!("connections were still busy when the cassette stopped");

@@ -67,7 +67,7 @@ impl Clock {
 
     /// Resolves at `at`, or at once if that is past.
     pub(crate) fn until(&self, at: Tick) -> Sleep {
-        Sleep { shared: self.shared.clone(), at, slot: None }
+        Sleep { shared: self.shared.clone(), at, slot: None, registered: false }
     }
 
     /// Moves a virtual clock on, and says whether it is one.
@@ -209,6 +209,18 @@ pub(crate) struct Sleep {
     shared: Arc<Shared>,
     at: Tick,
     slot: Option<Arc<Slot>>,
+    /// The slot is in the clock's list for `at`, or was.
+    registered: bool,
+}
+
+impl Sleep {
+    /// The same wait for another instant, if it is one.
+    pub(crate) fn reset(&mut self, at: Tick) {
+        if self.at != at {
+            self.at = at;
+            self.registered = false;
+        }
+    }
 }
 
 impl Future for Sleep {
@@ -218,13 +230,12 @@ impl Future for Sleep {
         if self.shared.now() >= self.at {
             return Poll::Ready(());
         }
-        if let Some(slot) = &self.slot {
-            slot.waker.register(cx.waker());
-        } else {
-            let slot = Slot::here();
-            slot.waker.register(cx.waker());
-            self.shared.register(self.at, slot.clone());
-            self.slot = Some(slot);
+        let this = &mut *self;
+        let slot = this.slot.get_or_insert_with(Slot::here);
+        slot.waker.register(cx.waker());
+        if !this.registered {
+            this.registered = true;
+            this.shared.register(this.at, slot.clone());
         }
         // The time may have come between the look and the registration.
         if self.shared.now() >= self.at { Poll::Ready(()) } else { Poll::Pending }

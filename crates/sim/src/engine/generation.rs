@@ -20,7 +20,7 @@ use super::{
     text::Plan,
 };
 use crate::{
-    config::{Latency, Shape},
+    config::{Distribution, Latency, Shape},
     observe::{Key, Record},
 };
 
@@ -87,25 +87,29 @@ impl Generation {
         } else {
             1
         };
+        let size = size.min(left).max(1);
         self.group.clear();
+        self.group.reserve(size as usize);
         let mut at = first;
-        for position in 0..size.min(left).max(1) {
+        for position in 0..size {
             if position > 0 {
                 at = self.next_after(at, self.made + position);
             }
             self.group.push(at);
         }
-        self.sleep = None;
     }
 
     /// The instant of token `position` when the one before it was made at `at`: a decode step later.
     fn next_after(&self, at: Tick, position: u32) -> Tick {
         let Setting { latency, seed, key, schedule, .. } = &self.setting;
-        if latency.itl.is_zero() {
-            return schedule.after(at, Duration::ZERO);
+        let alone = latency.batch_slope == 0.0;
+        if let Distribution::Fixed(step) = latency.itl
+            && (alone || step.is_zero())
+        {
+            return schedule.after(at, step);
         }
         let step = latency.itl.sample(&mut Draw::new(seed ^ key.lane(), "itl", key.index, position.into()));
-        let others = if latency.batch_slope == 0.0 { 0 } else { schedule.load().0.saturating_sub(1) };
+        let others = if alone { 0 } else { schedule.load().0.saturating_sub(1) };
         let step = step * (1.0 + latency.batch_slope * others as f64);
         schedule.after(at, Duration::try_from_secs_f64(step).unwrap_or(Duration::MAX / 4))
     }
@@ -133,6 +137,8 @@ impl Generation {
             self.put_chunk(self.made, next);
             self.made = next;
         }
+        // Its room is used again.
+        self.group = group;
         if self.made == self.plan.steps() {
             self.finish(last);
         } else {
@@ -144,8 +150,7 @@ impl Generation {
     fn put_chunk(&mut self, from: u32, to: u32) {
         let border = self.plan.reasoning.clamp(from, to);
         for (choice, index) in (0..self.plan.choices.len()).zip(0..) {
-            let said = |from: u32, to: u32| (from..to).map(|at| self.plan.token(choice, at)).collect::<String>();
-            let (reasoning, text) = (said(from, border), said(border, to));
+            let (reasoning, text) = (self.plan.said(choice, from, border), self.plan.said(choice, border, to));
             if !reasoning.is_empty() && self.setting.tensors.is_none() {
                 self.out.push_back(EventKind::Reasoning { index, text: reasoning });
             }
@@ -172,7 +177,7 @@ impl Generation {
             self.texts_to_tensors(&id);
         }
         if let Some(tool) = self.plan.tool.as_ref().filter(|_| !self.setting.stream) {
-            let said = (self.plan.reasoning..self.plan.steps()).map(|at| self.plan.token(0, at)).collect::<String>();
+            let said = self.plan.said(0, self.plan.reasoning, self.plan.steps());
             self.out.push_back(EventKind::ToolCalls { index: 0, calls: tool.whole(&said) });
         }
         self.out.push_back(EventKind::Usage(Usage { prompt_tokens, completion_tokens, cached_tokens: None }));
@@ -219,8 +224,9 @@ impl Stream for Generation {
             }
             let at = self.group.last().copied().unwrap_or_default();
             if self.setting.clock.now() < at {
-                let clock = self.setting.clock.clone();
-                let sleep = self.sleep.get_or_insert_with(|| clock.until(at));
+                let Self { sleep, setting, .. } = &mut *self;
+                let sleep = sleep.get_or_insert_with(|| setting.clock.until(at));
+                sleep.reset(at);
                 ready!(Pin::new(sleep).poll(cx));
             }
             self.hand_on();

@@ -85,14 +85,22 @@ impl Plan {
         })
     }
 
-    /// The text of a choice's token, of all its tokens in a row; of a tool call, the piece of its arguments.
-    pub(crate) fn token(&self, choice: usize, position: u32) -> String {
+    /// The text of a choice's tokens `from` up to `to`, of all its tokens in a row; of a tool call, the pieces of its
+    /// arguments.
+    pub(crate) fn said(&self, choice: usize, from: u32, to: u32) -> String {
+        let mut text = String::with_capacity((to - from) as usize * LONGEST);
+        (from..to).for_each(|position| self.say(choice, position, &mut text));
+        text
+    }
+
+    fn say(&self, choice: usize, position: u32, text: &mut String) {
         if let Some(tool) = self.tool.as_ref().filter(|_| position >= self.reasoning) {
-            return tool.piece(position - self.reasoning).to_owned();
+            return text.push_str(tool.piece(position - self.reasoning));
         }
-        let first = position == 0 || position == self.reasoning;
-        let word = word(&mut Draw::new(self.choices[choice], "word", position.into(), 0));
-        if first { word.to_owned() } else { format!(" {word}") }
+        if position != 0 && position != self.reasoning {
+            text.push(' ');
+        }
+        text.push_str(word(&mut Draw::new(self.choices[choice], "word", position.into(), 0)));
     }
 
     /// Steps of the longest choice.
@@ -107,7 +115,7 @@ impl Plan {
         }
         let mut text = String::new();
         for position in 0..self.tokens {
-            text.push_str(&self.token(0, self.reasoning + position));
+            self.say(0, self.reasoning + position, &mut text);
             if self.stop.iter().any(|stop| !stop.is_empty() && text.contains(stop.as_str())) {
                 self.tokens = position;
                 self.finish = Finish::Stop;
@@ -144,6 +152,9 @@ pub(super) fn word(draw: &mut Draw) -> &'static str {
     WORDS[draw.below(WORDS.len())]
 }
 
+/// Bytes of the longest word, and the blank before it.
+const LONGEST: usize = 8;
+
 const WORDS: [&str; 64] = [
     "the", "harbour", "quay", "crane", "ship", "tide", "rope", "anchor", "lantern", "keel", "gull", "mast", "cargo",
     "wave", "storm", "calm", "pilot", "channel", "buoy", "chart", "compass", "north", "east", "wind", "sail", "deck",
@@ -169,7 +180,7 @@ mod tests {
         let completion = Completion { prompt: prompt.into(), sampling, ..Completion::default() };
         let model = Model { tokens: 12, ..Model::chat("a") };
         let plan = Plan::of_completion(&completion, &model, seed).unwrap().until_stop();
-        ((0..plan.steps()).map(|position| plan.token(0, position)).collect(), plan)
+        (plan.said(0, 0, plan.steps()), plan)
     }
 
     #[test]
@@ -193,7 +204,7 @@ mod tests {
         check(Sampling { max_tokens: Some(12), ..Sampling::default() }, 12, Finish::Stop);
         check(Sampling { max_tokens: Some(500), ..Sampling::default() }, 12, Finish::Stop);
         check(Sampling { max_tokens: Some(500), ignore_eos: Some(true), ..Sampling::default() }, 500, Finish::Length);
-        let third = said("x", Sampling::default(), 1).1.token(0, 3);
+        let third = said("x", Sampling::default(), 1).1.said(0, 3, 4);
         let (text, plan) = said("x", Sampling { stop: vec![third.clone()], ..Sampling::default() }, 1);
         assert!(plan.tokens <= 3 && plan.finish == Finish::Stop && !text.contains(&third));
     }

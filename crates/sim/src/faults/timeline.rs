@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Timeline {
     seed: u64,
     rules: RwLock<Arc<Vec<Counted>>>,
+    /// There are some.
+    any: AtomicBool,
 }
 
 struct Counted {
@@ -47,7 +49,7 @@ pub(crate) struct Fault {
 
 impl Timeline {
     pub(crate) fn new(seed: u64, rules: &[Rule]) -> Self {
-        let timeline = Self { seed, rules: RwLock::default() };
+        let timeline = Self { seed, rules: RwLock::default(), any: AtomicBool::new(false) };
         timeline.set(rules);
         timeline
     }
@@ -56,7 +58,9 @@ impl Timeline {
     pub(crate) fn set(&self, rules: &[Rule]) {
         let counted =
             |rule: &Rule| Counted { rule: rule.clone(), applied: AtomicU64::new(0), counts: Mutex::default() };
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules.iter().map(counted).collect());
+        let mut held = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(rules.iter().map(counted).collect());
+        self.any.store(!rules.is_empty(), Ordering::Release);
     }
 
     /// The rules and how often each was applied.
@@ -66,7 +70,7 @@ impl Timeline {
 
     /// Whether there can be any fault.
     pub(crate) fn has_rules(&self) -> bool {
-        !self.get().is_empty()
+        self.any.load(Ordering::Acquire)
     }
 
     /// The fault of a request; `path` is that of HTTP.
@@ -88,6 +92,9 @@ impl Timeline {
     }
 
     fn decide(&self, lane: u64, index: u64, now: Tick, fits: impl Fn(&Rule) -> bool) -> Option<Fault> {
+        if !self.has_rules() {
+            return None;
+        }
         let rules = self.get();
         let position = rules.iter().enumerate().position(|(position, counted)| {
             let rule = &counted.rule;

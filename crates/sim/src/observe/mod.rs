@@ -43,9 +43,10 @@ impl Observer {
 
     /// A request is over.
     fn finish(&self, draft: &mut Draft) {
-        let entry = draft.entry(&self.clock);
+        let now = self.clock.now();
+        let entry = draft.entry(self.clock.started(), now);
         self.metrics.finished(&entry);
-        self.verdict.ended(&entry, draft.end(self.clock.now()));
+        self.verdict.ended(&entry, draft.end(now));
         if let Some(truth) = draft.truth() {
             self.truths.push(truth);
         }

@@ -121,9 +121,10 @@ impl Draft {
         }
     }
 
-    pub(super) fn entry(&mut self, clock: &crate::engine::clock::Clock) -> LogEntry {
+    /// What is written down at the end, by a clock that was `started` then.
+    pub(super) fn entry(&mut self, started: SystemTime, now: Tick) -> LogEntry {
         let since = |at: Tick| at.saturating_sub(self.arrived).as_secs_f64() * 1e3;
-        let calendar = clock.started() + self.arrived;
+        let calendar = started + self.arrived;
         let refused = self.error.is_some() || self.status.is_some_and(|status| status >= 400);
         let outcome = match (self.fault, self.cancelled) {
             (Some(_), _) => "fault",
@@ -153,7 +154,7 @@ impl Draft {
             arrival: self.arrival,
             connection: self.connection,
             time: calendar.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
-            elapsed_ms: since(clock.now()),
+            elapsed_ms: since(now),
             cancelled_after_ms: self.cancelled.filter(|_| !self.complete).map(since),
         }
     }

@@ -1,12 +1,16 @@
 //! One connection: [`ConnectionHandle`] is how a fault reaches it from within a request.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use futures_util::task::AtomicWaker;
+use tokio::sync::oneshot;
 
 /// A connection, as its requests see it. Clones are the same connection.
 #[derive(Clone)]
@@ -18,8 +22,12 @@ struct Inner {
     used: AtomicBool,
     resets: AtomicBool,
     rewrites: AtomicBool,
+    /// Somebody waits for something to have left.
+    flushes: AtomicBool,
+    /// [`Order`]s that were not carried out yet.
+    orders: AtomicU8,
+    task: AtomicWaker,
     state: Mutex<State>,
-    orders: mpsc::UnboundedSender<Order>,
 }
 
 #[derive(Default)]
@@ -29,29 +37,65 @@ struct State {
 }
 
 /// What the task of a connection is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+#[derive(Clone, Copy)]
+enum Order {
     /// Drop the connection.
-    Drop,
+    Drop = 1,
     /// Take no more requests on it, and say so.
-    GoAway,
+    GoAway = 2,
     /// Look again whether something is to be written.
-    Nudge,
+    Nudge = 4,
+}
+
+/// What the task of a connection was told since it last asked.
+#[derive(Clone, Copy)]
+pub(super) struct Orders(u8);
+
+impl Orders {
+    pub(super) fn to_drop(self) -> bool {
+        self.0 & Order::Drop as u8 != 0
+    }
+
+    pub(super) fn to_go_away(self) -> bool {
+        self.0 & Order::GoAway as u8 != 0
+    }
+}
+
+/// The connections that are open, for telling them all.
+#[derive(Default)]
+pub(crate) struct Roster {
+    connections: Vec<Weak<Inner>>,
+    prune_at: usize,
+}
+
+impl Roster {
+    pub(crate) fn add(&mut self, connection: &ConnectionHandle) {
+        if self.connections.len() >= self.prune_at {
+            self.connections.retain(|connection| connection.strong_count() > 0);
+            self.prune_at = (2 * self.connections.len()).max(64);
+        }
+        self.connections.push(Arc::downgrade(&connection.0));
+    }
+
+    /// Tells them all to finish what runs on them, and to end.
+    pub(crate) fn go_away(&self) {
+        self.connections.iter().filter_map(Weak::upgrade).for_each(|inner| ConnectionHandle(inner).go_away());
+    }
 }
 
 impl ConnectionHandle {
-    pub(crate) fn new(index: u64) -> (Self, mpsc::UnboundedReceiver<Order>) {
-        let (orders, received) = mpsc::unbounded_channel();
-        let inner = Inner {
+    pub(crate) fn new(index: u64) -> Self {
+        Self(Arc::new(Inner {
             index,
             written: AtomicU64::new(0),
             used: AtomicBool::new(false),
             resets: AtomicBool::new(false),
             rewrites: AtomicBool::new(false),
+            flushes: AtomicBool::new(false),
+            orders: AtomicU8::new(0),
+            task: AtomicWaker::new(),
             state: Mutex::default(),
-            orders,
-        };
-        (Self(Arc::new(inner)), received)
+        }))
     }
 
     /// Counted from 0, in order of arrival.
@@ -95,6 +139,7 @@ impl ConnectionHandle {
     pub(crate) async fn flushed(&self, written: u64) {
         let (done, flushed) = oneshot::channel();
         self.lock().flushes.push((written, done));
+        self.0.flushes.store(true, Ordering::Release);
         self.order(Order::Nudge);
         // A connection that is gone has nothing left to flush.
         let _ = flushed.await;
@@ -124,19 +169,32 @@ impl ConnectionHandle {
 
     /// Everything that was written has left.
     pub(super) fn note_flush(&self) {
-        let written = self.written();
-        let mut state = self.lock();
-        if state.flushes.is_empty() {
+        if !self.0.flushes.load(Ordering::Acquire) {
             return;
         }
+        let written = self.written();
+        let mut state = self.lock();
         for (_, done) in state.flushes.extract_if(.., |(wanted, _)| *wanted <= written) {
             let _ = done.send(());
+        }
+        self.0.flushes.store(!state.flushes.is_empty(), Ordering::Release);
+    }
+
+    /// What the connection's one task was told and has not asked for yet.
+    pub(super) fn poll_orders(&self, cx: &mut Context<'_>) -> Poll<Orders> {
+        if self.0.orders.load(Ordering::Acquire) == 0 {
+            self.0.task.register(cx.waker());
+        }
+        // It may have come before the registration.
+        match self.0.orders.load(Ordering::Acquire) {
+            0 => Poll::Pending,
+            _ => Poll::Ready(Orders(self.0.orders.swap(0, Ordering::AcqRel))),
         }
     }
 
     fn order(&self, order: Order) {
-        // A connection that has ended takes no orders.
-        let _ = self.0.orders.send(order);
+        self.0.orders.fetch_or(order as u8, Ordering::AcqRel);
+        self.0.task.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -44,7 +44,7 @@ pub(super) async fn handle(
     let grpc = is_grpc(request.headers());
     let protocol = if grpc { "grpc" } else { "rest" };
     let path = request.uri().path().to_owned();
-    let route = format!("{} {path}", request.method());
+    let route = [request.method().as_str(), " ", &path].concat();
     let record = Arc::new(Record::new(shared.engine.observer().clone(), route, protocol));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     record.note(|draft| {

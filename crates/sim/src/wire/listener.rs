@@ -1,6 +1,14 @@
 //! The port: connections are accepted, numbered, and served or broken.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
@@ -13,12 +21,12 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::watch,
     task::JoinSet,
     time::timeout,
 };
 
-use super::{ConnectionHandle, Identities, connection::Order, exchange, io::Socket, io::Tap};
+use super::{ConnectionHandle, Identities, Roster, exchange, io::Socket, io::Tap};
 use crate::{
     engine::Engine,
     faults::{Broken, Effect, Fault, Rule, RuleError, SimBody, Timeline},
@@ -83,6 +91,7 @@ impl Listening {
     pub(crate) async fn run(self) {
         let Self { shared, listener, workers, mut stop } = self;
         let mut turns = workers.iter().cycle();
+        let mut roster = Roster::default();
         let mut connections = JoinSet::new();
         let address = listener.local_addr();
         let mut listener = Some(listener);
@@ -92,7 +101,7 @@ impl Listening {
                 Some(_) = connections.join_next() => {}
                 accepted = open.accept() => {
                     let Some(stream) = accepted_or_rest(accepted).await else { continue };
-                    let (connection, orders) = ConnectionHandle::new(shared.engine.observer().metrics.connection_opened());
+                    let connection = ConnectionHandle::new(shared.engine.observer().metrics.connection_opened());
                     let fault = shared.timeline.of_connection(connection.index(), shared.engine.clock().now());
                     if let Some(fault) = &fault {
                         note(&shared, &connection, fault);
@@ -107,12 +116,14 @@ impl Listening {
                     }
                     // From here on it belongs to the thread that serves it.
                     let Some((worker, stream)) = turns.next().zip(stream.into_std().ok()) else { continue };
-                    let serving = serve(shared.clone(), stream, connection, orders, fault, stop.clone());
+                    roster.add(&connection);
+                    let serving = serve(shared.clone(), stream, connection, fault, stop.clone());
                     connections.spawn_on(serving, worker);
                 }
             }
         }
         drop(listener);
+        roster.go_away();
         let drained = async { while connections.join_next().await.is_some() {} };
         if timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("connections were still busy when the simulator stopped");
@@ -194,7 +205,6 @@ async fn serve(
     shared: Arc<Shared>,
     stream: std::net::TcpStream,
     connection: ConnectionHandle,
-    orders: mpsc::UnboundedReceiver<Order>,
     fault: Option<Fault>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -227,9 +237,9 @@ async fn serve(
         _ => {}
     }
     match &shared.tls {
-        None => speak(shared.clone(), stream, connection, orders, stop).await,
+        None => speak(shared.clone(), stream, connection).await,
         Some(tls) => match timeout(HANDSHAKE, tls.acceptor(effect.as_ref()).accept(stream)).await {
-            Ok(Ok(stream)) => speak(shared.clone(), stream, connection, orders, stop).await,
+            Ok(Ok(stream)) => speak(shared.clone(), stream, connection).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
         },
@@ -251,20 +261,17 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     shared: Arc<Shared>,
     stream: S,
     connection: ConnectionHandle,
-    orders: mpsc::UnboundedReceiver<Order>,
-    stop: watch::Receiver<bool>,
 ) {
     let builder = shared.builder.clone();
     let respond = move |connection, request| exchange::handle(shared.clone(), connection, request);
-    converse(&builder, stream, (connection, orders), stop, respond).await;
+    converse(&builder, stream, connection, respond).await;
 }
 
 /// HTTP, until the connection ends or is told to.
 pub(crate) async fn converse<S, F, R>(
     builder: &auto::Builder<TokioExecutor>,
     stream: S,
-    (connection, mut orders): (ConnectionHandle, mpsc::UnboundedReceiver<Order>),
-    mut stop: watch::Receiver<bool>,
+    connection: ConnectionHandle,
     respond: F,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -272,27 +279,26 @@ pub(crate) async fn converse<S, F, R>(
     R: Future<Output = Result<Response<SimBody>, Broken>> + Send + 'static,
 {
     let io = TokioIo::new(Tap::new(stream, connection.clone()));
+    let told = connection.clone();
     let service = service_fn(move |request| respond(connection.clone(), request));
     let mut serving = pin!(builder.serve_connection(io, service));
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = serving.as_mut() => {
+    // For each token: no more is looked at than must be.
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
                 }
-                return;
+                return Poll::Ready(());
             }
-            Some(order) = orders.recv() => match order {
-                Order::Drop => return,
-                Order::GoAway => serving.as_mut().graceful_shutdown(),
-                Order::Nudge => {}
-            },
-            () = stopped(&mut stop), if !stopping => {
-                stopping = true;
+            let orders = ready!(told.poll_orders(cx));
+            if orders.to_drop() {
+                return Poll::Ready(());
+            }
+            if orders.to_go_away() {
                 serving.as_mut().graceful_shutdown();
             }
         }
-    }
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ mod listener;
 mod tls;
 mod workers;
 
-pub(crate) use connection::ConnectionHandle;
+pub(crate) use connection::{ConnectionHandle, Roster};
 pub(crate) use listener::{Listening, Shared, accepted_or_rest, converse, listen, stopped};
 pub(crate) use tls::Identities;
 pub(crate) use workers::Workers;

@@ -65,16 +65,29 @@ impl Envelope {
     }
 }
 
-fn usage_value(usage: Usage) -> Value {
-    let mut value = json!({
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-    });
-    if let Some(cached) = usage.cached_tokens {
-        value["prompt_tokens_details"] = json!({"cached_tokens": cached});
+#[derive(Serialize)]
+struct UsageOut {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_tokens_details: Option<CachedOut>,
+}
+
+#[derive(Serialize)]
+struct CachedOut {
+    cached_tokens: u64,
+}
+
+impl From<Usage> for UsageOut {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.prompt_tokens + usage.completion_tokens,
+            prompt_tokens_details: usage.cached_tokens.map(|cached_tokens| CachedOut { cached_tokens }),
+        }
     }
-    value
 }
 
 // === streams ===
@@ -85,7 +98,7 @@ struct ChunkOut<'a> {
     envelope: &'a Envelope,
     choices: &'a [ChoiceOut<'a>],
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Value>,
+    usage: Option<UsageOut>,
 }
 
 #[derive(Serialize)]
@@ -122,7 +135,7 @@ struct StreamEncoder {
 }
 
 impl StreamEncoder {
-    fn write(&self, choices: &[ChoiceOut<'_>], usage: Option<Value>, body: &mut BytesMut) {
+    fn write(&self, choices: &[ChoiceOut<'_>], usage: Option<UsageOut>, body: &mut BytesMut) {
         body.extend_from_slice(b"data: ");
         // Writing plain structures into memory does not fail.
         let _ = serde_json::to_writer((&mut *body).writer(), &ChunkOut { envelope: &self.envelope, choices, usage });
@@ -150,7 +163,7 @@ impl StreamEncoder {
     fn done(&mut self, finish: &Finish, body: &mut BytesMut) {
         self.choice(0, DeltaOut::default(), None, Some(finish.as_str()), body);
         if self.include_usage {
-            self.write(&[], Some(usage_value(self.usage.unwrap_or_default())), body);
+            self.write(&[], Some(self.usage.unwrap_or_default().into()), body);
         }
         body.extend_from_slice(b"data: [DONE]\n\n");
     }
@@ -208,6 +221,37 @@ impl ReplyEncoder for StreamEncoder {
 
 // === whole bodies ===
 
+#[derive(Serialize)]
+struct CompletionOut<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<WholeChoiceOut<'a>>,
+    usage: UsageOut,
+}
+
+#[derive(Serialize)]
+struct WholeChoiceOut<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    logprobs: (),
+    finish_reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct MessageOut<'a> {
+    role: &'static str,
+    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<&'a Value>,
+}
+
 struct WholeEncoder {
     envelope: Envelope,
     kind: Kind,
@@ -238,17 +282,14 @@ impl ReplyEncoder for WholeEncoder {
     fn interrupted(&mut self, _: &Error, _: &mut BytesMut) {}
 
     fn end(&mut self, body: &mut BytesMut) -> Option<HeaderMap> {
-        if !self.forwarded {
-            body.extend_from_slice(self.value().to_string().as_bytes());
+        if self.forwarded {
+            return None;
         }
-        None
-    }
-}
-
-impl WholeEncoder {
-    fn value(&self) -> Value {
-        match self.kind {
-            Kind::Chat | Kind::Completion => self.completion(),
+        let value = match self.kind {
+            Kind::Chat | Kind::Completion => {
+                self.write_completion(body);
+                return None;
+            }
             Kind::Embedding { base64 } => self.embeddings(base64),
             Kind::Models => {
                 let data: Vec<_> = self.answer.models.iter().map(models::to_card).collect();
@@ -256,49 +297,45 @@ impl WholeEncoder {
             }
             Kind::Model => self.answer.models.first().map(models::to_card).unwrap_or_default(),
             Kind::Health => json!({"status": "ok"}),
-        }
+        };
+        body.extend_from_slice(value.to_string().as_bytes());
+        None
     }
+}
 
-    fn completion(&self) -> Value {
+impl WholeEncoder {
+    fn write_completion(&self, body: &mut BytesMut) {
         let answer = &self.answer;
         let finish = answer.finish.clone().unwrap_or_default();
         let count = answer.texts.len().max(answer.reasoning.len()).max(1);
-        let choices: Vec<_> = (0..count)
-            .map(|index| {
-                let text = answer.texts.get(index).map_or("", String::as_str);
-                if self.kind == Kind::Completion {
-                    return json!({"index": index, "text": text, "logprobs": null, "finish_reason": finish.as_str()});
-                }
-                let message = self.message(index, text);
-                json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish.as_str()})
-            })
-            .collect();
-        json!({
-            "id": self.envelope.id,
-            "object": self.envelope.object,
-            "created": self.envelope.created,
-            "model": answer.model.as_ref().unwrap_or(&self.envelope.model),
-            "choices": choices,
-            "usage": usage_value(answer.usage.unwrap_or_default()),
-        })
+        let choice = |index| {
+            let text = answer.texts.get(index).map_or("", String::as_str);
+            let (message, text) = match self.kind {
+                Kind::Completion => (None, Some(text)),
+                _ => (Some(self.message(index, text)), None),
+            };
+            WholeChoiceOut { index, message, text, logprobs: (), finish_reason: finish.as_str() }
+        };
+        let completion = CompletionOut {
+            id: &self.envelope.id,
+            object: self.envelope.object,
+            created: self.envelope.created,
+            model: answer.model.as_ref().unwrap_or(&self.envelope.model),
+            choices: (0..count).map(choice).collect(),
+            usage: answer.usage.unwrap_or_default().into(),
+        };
+        // Writing plain structures into memory does not fail.
+        let _ = serde_json::to_writer(body.writer(), &completion);
     }
 
-    fn message(&self, index: usize, text: &str) -> Value {
-        let mut message = json!({"role": "assistant", "content": text});
-        if let Some(reasoning) = self.answer.reasoning.get(index).filter(|text| !text.is_empty()) {
-            message["reasoning_content"] = reasoning.as_str().into();
+    fn message<'a>(&'a self, index: usize, content: &'a str) -> MessageOut<'a> {
+        let calls = self.answer.tool_calls.iter().filter(|(of, _)| *of as usize == index);
+        MessageOut {
+            role: "assistant",
+            content,
+            reasoning_content: self.answer.reasoning.get(index).map(String::as_str).filter(|text| !text.is_empty()),
+            tool_calls: calls.filter_map(|(_, calls)| calls.as_array()).flatten().collect(),
         }
-        let calls: Vec<_> = self
-            .answer
-            .tool_calls
-            .iter()
-            .filter(|(of, _)| *of as usize == index)
-            .flat_map(|(_, calls)| calls.as_array().cloned().unwrap_or_default())
-            .collect();
-        if !calls.is_empty() {
-            message["tool_calls"] = calls.into();
-        }
-        message
     }
 
     fn embeddings(&self, base64: bool) -> Value {
