@@ -7,6 +7,7 @@
 //! `cargo run --release -p longshore-sim --example stream-timing -- STREAMS TOKENS MILLISECONDS`
 
 #![expect(clippy::disallowed_macros, reason = "an example prints what it found")]
+#![expect(clippy::disallowed_methods, reason = "the client's threads have nothing to do but wait")]
 
 use std::{
     collections::{BTreeMap, HashMap},
