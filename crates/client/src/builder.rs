@@ -12,7 +12,7 @@ use crate::{
     endpoint::{Address, Endpoint, Place, Shared},
     health::Vitals,
     member::{Local, Member, Way},
-    transport::{Connector, Http, TlsRoots},
+    transport::{Connector, Dial, Http, TlsRoots},
 };
 
 /// Puts a fleet together.
@@ -20,12 +20,13 @@ use crate::{
 pub struct FleetBuilder {
     config: FleetConfig,
     local: Vec<(String, Arc<dyn Backend>)>,
+    dial: Option<Arc<dyn Dial>>,
 }
 
 impl Fleet {
     /// A fleet of these servers; more backends may be added before it is built.
     pub fn builder(config: FleetConfig) -> FleetBuilder {
-        FleetBuilder { config, local: Vec::new() }
+        FleetBuilder { config, local: Vec::new(), dial: None }
     }
 }
 
@@ -36,19 +37,25 @@ impl FleetBuilder {
         self
     }
 
+    /// Opens every connection by `dial`, in place of the system's TCP.
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.dial = Some(Arc::new(dial));
+        self
+    }
+
     /// Checks everything and reads certificates. Nothing is connected to yet.
     ///
     /// # Errors
     /// `InvalidRequest`, whose message names every problem.
     pub fn build(self) -> Result<Fleet, Error> {
-        let Self { config, local } = self;
+        let Self { config, local, dial } = self;
         let mut problems = Vec::new();
         check_names(&config, &local, &mut problems);
         check_numbers(&config, &mut problems);
         let (roots, shared) = (TlsRoots::default(), Arc::new(Shared::new(&config)));
         let mut members = Vec::new();
         for server in &config.servers {
-            match member(server, &config, &roots, &shared) {
+            match member(server, &config, &roots, &shared, dial.as_ref()) {
                 Ok(member) => members.push(member),
                 Err(found) => {
                     problems.extend(found.into_iter().map(|problem| format!("server `{}`: {problem}", server.name)));
@@ -118,6 +125,7 @@ fn member(
     config: &FleetConfig,
     roots: &TlsRoots,
     shared: &Arc<Shared>,
+    dial: Option<&Arc<dyn Dial>>,
 ) -> Result<Member, Vec<String>> {
     let mut problems = Vec::new();
     let mut note = |result: Result<(), String>| problems.extend(result.err());
@@ -157,7 +165,7 @@ fn member(
     let server_name: Arc<str> = server.name.as_str().into();
     let mut ways = Vec::new();
     for (protocol, address) in addresses {
-        let connector = Connector::new(protocol, config.timeouts.connect, tls.clone(), name.clone());
+        let connector = Connector::new(protocol, config.timeouts.connect, tls.clone(), name.clone(), dial.cloned());
         let http = Http::new(protocol, connector, &config.pool);
         let speaks = speaks(&server.dialect, protocol).map_err(|problem| vec![problem])?;
         let shared = Arc::clone(shared);

@@ -6,6 +6,7 @@
 
 mod clock;
 mod connector;
+mod dial;
 mod exchange;
 mod fault;
 mod http;
@@ -13,6 +14,7 @@ mod tls;
 
 pub(crate) use clock::{Clock, Phases};
 pub(crate) use connector::Connector;
+pub use dial::{Dial, Dialled};
 pub(crate) use exchange::{Exchange, Subject};
 pub(crate) use fault::Failure;
 pub(crate) use http::Http;

@@ -17,25 +17,23 @@ use hyper::{
     rt::{Read, ReadBufCursor, Write},
 };
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::connect::{
-        Connected, Connection, HttpConnector,
-        dns::{GaiAddrs, GaiResolver, Name},
-    },
-    rt::TokioIo,
+use hyper_util::client::legacy::connect::{
+    Connected, Connection, HttpConnector,
+    dns::{GaiAddrs, GaiResolver, Name},
 };
 use longshore_core::Protocol;
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::net::TcpStream;
 use tower_service::Service;
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use super::dial::{Dial, Dialler, Wire};
+
+type Stream = MaybeHttpsStream<Wire>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Connects to one server.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    https: HttpsConnector<Dialler>,
     limit: Duration,
 }
 
@@ -47,19 +45,21 @@ impl Connector {
         limit: Duration,
         tls: ClientConfig,
         server_name: Option<ServerName<'static>>,
+        own: Option<Arc<dyn Dial>>,
     ) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         tcp.set_connect_timeout(Some(limit));
+        let dialler = own.map_or(Dialler::Tcp(tcp), Dialler::Own);
         let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         if let Some(name) = server_name {
             builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
         }
         let https = match protocol {
-            Protocol::Grpc => builder.enable_http2().wrap_connector(tcp),
-            Protocol::Rest | Protocol::InProcess => builder.enable_http1().enable_http2().wrap_connector(tcp),
+            Protocol::Grpc => builder.enable_http2().wrap_connector(dialler),
+            Protocol::Rest | Protocol::InProcess => builder.enable_http1().enable_http2().wrap_connector(dialler),
         };
         Self { https, limit }
     }

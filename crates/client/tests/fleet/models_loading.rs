@@ -125,6 +125,8 @@ async fn a_load_that_fails_leaves_its_reason_and_the_other_models() {
             panic!("{dialect}: {:?}", fleet.models());
         };
         assert!(reason.contains("bad magic"), "{dialect}: {reason}");
+        // A load that has failed is not tried again behind the caller's back.
+        assert_eq!(asked(&sim, "load models"), 1, "{dialect}");
         assert!(ask(&fleet, chat("warm")).await.is_ok(), "{dialect}");
     }
 }
@@ -139,6 +141,7 @@ async fn memory_that_is_missing_is_told_in_bytes() {
         let fleet = fleet(dialect, &sim);
         let error = ask(&fleet, load("m")).await.unwrap_err();
         assert!(error.to_string().contains("500 are missing"), "{dialect}: {error}");
+        assert_eq!(asked(&sim, "load models"), 1, "{dialect}");
         fleet.refresh().await;
         let state = status(&fleet, "m").unwrap().info.state;
         assert!(
