@@ -25,7 +25,7 @@ use futures_util::{FutureExt, StreamExt};
 use longshore_core::{Attempt, Backend, Call, Error, ErrorKind, Reply, Sent};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{join::Seat, member::since};
+use crate::{join::Seat, member::since, metrics};
 use item::{Fit, Key, fit};
 use lane::{Entry, Lane, Place, Turn};
 use share::Share;
@@ -201,5 +201,5 @@ fn says_nothing_of_one(error: &Error) -> bool {
 }
 
 fn count(call: &Call, result: &'static str) {
-    metrics::counter!("longshore_batch_calls_total", "op" => call.op.kind().name(), "result" => result).increment(1);
+    metrics::batched(call.op.kind(), result);
 }

@@ -115,6 +115,9 @@ fn check_numbers(config: &FleetConfig, problems: &mut Vec<String>) {
     if config.servers.iter().any(|server| server.weight == 0) {
         problems.push("a weight of zero: leave the server out instead".into());
     }
+    if config.pool.max_connections == 0 {
+        problems.push("pool.max_connections is zero: nobody would ever be reached".into());
+    }
     if config.limits.reply_body_bytes == 0 || config.limits.stream_event_bytes == 0 {
         problems.push("a limit of zero bytes accepts no answer".into());
     }
@@ -166,7 +169,7 @@ fn member(
     let mut ways = Vec::new();
     for (protocol, address) in addresses {
         let connector = Connector::new(protocol, config.timeouts.connect, tls.clone(), name.clone(), dial.cloned());
-        let http = Http::new(protocol, connector, &config.pool);
+        let http = Http::new(&server_name, protocol, connector, &config.pool);
         let speaks = speaks(&server.dialect, protocol).map_err(|problem| vec![problem])?;
         let shared = Arc::clone(shared);
         let place = Place { server: Arc::clone(&server_name), address, protocol, speaks };

@@ -31,7 +31,10 @@ use longshore_core::{Backend, CacheStatus, Call, Error, Event, Op, Reply, call::
 use moka::sync::Cache as Memory;
 use tokio::time::Instant;
 
-use crate::join::{Flight, Head, Watch};
+use crate::{
+    join::{Flight, Head, Watch},
+    metrics,
+};
 pub(crate) use canon::Canon;
 use disk::Disk;
 use entry::Entry;
@@ -355,6 +358,6 @@ impl ToldAs for Reply {
 }
 
 fn count(status: CacheStatus) -> CacheStatus {
-    metrics::counter!("longshore_cache_calls_total", "result" => status.as_str()).increment(1);
+    metrics::cache(status.as_str());
     status
 }

@@ -304,13 +304,26 @@ pub struct Pool {
     pub max_idle_per_host: usize,
     /// How long an idle connection is kept. llama-server closes after 5 seconds; less than that avoids meeting it.
     pub idle_timeout: Duration,
+    /// Connections to each address, idle or not; whoever finds no free one waits, as long as a connection may take.
+    pub max_connections: usize,
+    /// A connection that is older is not used any more, so that a name that has moved is noticed.
+    pub max_age: Duration,
+    /// HTTP/2 connections to each gRPC address; another one is begun when a hundred calls are on those there are.
+    pub grpc_connections: usize,
     /// How often an HTTP/2 connection with calls on it is probed.
     pub http2_keepalive: Duration,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { max_idle_per_host: 16, idle_timeout: Duration::from_secs(4), http2_keepalive: Duration::from_secs(20) }
+        Self {
+            max_idle_per_host: 16,
+            idle_timeout: Duration::from_secs(4),
+            max_connections: 1024,
+            max_age: Duration::from_secs(1800),
+            grpc_connections: 1,
+            http2_keepalive: Duration::from_secs(20),
+        }
     }
 }
 

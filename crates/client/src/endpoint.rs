@@ -22,7 +22,7 @@ use crate::{
     detect::{Identity, Speaks, Spoken, choose},
     health::Vitals,
     member::{Errand, Tried},
-    transport::{Clock, Exchange, Failure, Http, Phases, Subject},
+    transport::{Clock, Exchange, Failure, Http, Phases, PoolState, Subject},
 };
 
 /// Where an endpoint is: the parts of its address that every request begins with.
@@ -107,6 +107,12 @@ impl Endpoint {
 
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// How the connections to it are.
+    pub(crate) fn pool(&self) -> PoolState {
+        let Subject { server, endpoint } = &*self.subject;
+        PoolState::new(Arc::clone(server), Arc::clone(endpoint), self.protocol, self.http.counts())
     }
 
     /// What is shown to the server at this address.

@@ -12,10 +12,11 @@ use crate::{
     attempts::{self, Policy},
     batch::Batcher,
     cache::Cache,
-    member::{Member, since},
+    member::{Member, Way, since},
     metrics,
     plan::{Plan, unknown_model},
     registry::{Pulse, Settings, Shelf},
+    transport::PoolState,
 };
 
 /// Several servers as one backend. Dropping a call's future or its events cancels everything that was begun for it.
@@ -80,6 +81,13 @@ impl Fleet {
     /// The names of the servers, in the order of the configuration; backends of this process last.
     pub fn servers(&self) -> impl Iterator<Item = &str> {
         self.shelves.iter().map(|shelf| &*shelf.member().name)
+    }
+
+    /// How the connections to each address are.
+    pub fn pools(&self) -> Vec<PoolState> {
+        let ways = self.shelves.iter().flat_map(|shelf| &shelf.member().ways);
+        let pool = |way: &Way| if let Way::Remote(endpoint) = way { Some(endpoint.pool()) } else { None };
+        ways.filter_map(pool).collect()
     }
 
     /// The way of a call, from the outside in. What is said to be missing comes in later steps, at its place.

@@ -55,4 +55,4 @@ pub use config::{
 pub use fleet::Fleet;
 pub use health::{EndpointVitals, ModelVitals};
 pub use registry::{ModelStatus, ModelWatch, Revision, ServerModels};
-pub use transport::{Dial, Dialled};
+pub use transport::{Dial, Dialled, PoolState};

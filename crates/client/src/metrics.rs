@@ -33,6 +33,20 @@ pub const TOKENS: &str = "longshore_tokens_total";
 pub const IN_FLIGHT: &str = "longshore_in_flight";
 /// A breaker's state: 0 closed, 1 half-open, 2 open; by `server`, `protocol` and `model`.
 pub const BREAKER: &str = "longshore_breaker_state";
+/// Calls by what the response cache did: `result` is `hit`, `miss`, `joined` or `bypassed`.
+pub const CACHE: &str = "longshore_cache_calls_total";
+/// Calls that could be joined, by `op` and `result`: `alone`, `joined`, or `again` (alone after a joint request failed).
+pub const BATCHED: &str = "longshore_batch_calls_total";
+/// Items of each joint request, by `op`.
+pub const BATCH_ITEMS: &str = "longshore_batch_items";
+/// Connections that are open, by `server` and `protocol`.
+pub const CONNECTIONS: &str = "longshore_connections_open";
+/// Connections that were made, by `server` and `protocol`.
+pub const CONNECTIONS_CREATED: &str = "longshore_connections_created_total";
+/// Requests over a connection that had served others, by `server` and `protocol`.
+pub const CONNECTIONS_REUSED: &str = "longshore_connections_reused_total";
+/// Connections that were closed, by `server`, `protocol` and `reason`.
+pub const CONNECTIONS_CLOSED: &str = "longshore_connections_closed_total";
 
 /// Tells the installed recorder what each name means. Called once, after the recorder was installed.
 pub fn describe() {
@@ -47,6 +61,13 @@ pub fn describe() {
     describe_counter!(RESUMED, "streams that had broken off and were continued");
     describe_counter!(TOKENS, "tokens received");
     describe_gauge!(IN_FLIGHT, "calls in flight");
+    describe_counter!(CACHE, "calls by what the response cache did");
+    describe_counter!(BATCHED, "calls that could be joined");
+    describe_histogram!(BATCH_ITEMS, "items of each joint request");
+    describe_gauge!(CONNECTIONS, "connections that are open");
+    describe_counter!(CONNECTIONS_CREATED, "connections that were made");
+    describe_counter!(CONNECTIONS_REUSED, "requests over a connection that had served others");
+    describe_counter!(CONNECTIONS_CLOSED, "connections that were closed");
     describe_gauge!(BREAKER, "a breaker's state: 0 closed, 1 half-open, 2 open");
 }
 
@@ -122,4 +143,33 @@ pub(crate) fn breaker(way: &Way, model: &Arc<str>, state: &'static str) {
     };
     let (server, model) = (Arc::clone(&way.server), Arc::clone(model));
     gauge!(BREAKER, "server" => server, "protocol" => way.protocol.as_str(), "model" => model).set(value);
+}
+
+pub(crate) fn cache(result: &'static str) {
+    counter!(CACHE, "result" => result).increment(1);
+}
+
+pub(crate) fn batched(op: OpKind, result: &'static str) {
+    counter!(BATCHED, "op" => op.name(), "result" => result).increment(1);
+}
+
+pub(crate) fn batch(op: OpKind, items: usize) {
+    histogram!(BATCH_ITEMS, "op" => op.name()).record(items as f64);
+}
+
+pub(crate) fn connection_opened(way: &Way) {
+    let Way { server, protocol } = way;
+    gauge!(CONNECTIONS, "server" => Arc::clone(server), "protocol" => protocol.as_str()).increment(1.0);
+    counter!(CONNECTIONS_CREATED, "server" => Arc::clone(server), "protocol" => protocol.as_str()).increment(1);
+}
+
+pub(crate) fn connection_reused(way: &Way) {
+    counter!(CONNECTIONS_REUSED, "server" => Arc::clone(&way.server), "protocol" => way.protocol.as_str()).increment(1);
+}
+
+pub(crate) fn connection_closed(way: &Way, reason: &'static str) {
+    let Way { server, protocol } = way;
+    gauge!(CONNECTIONS, "server" => Arc::clone(server), "protocol" => protocol.as_str()).decrement(1.0);
+    let server = Arc::clone(server);
+    counter!(CONNECTIONS_CLOSED, "server" => server, "protocol" => protocol.as_str(), "reason" => reason).increment(1);
 }

@@ -10,6 +10,7 @@ mod dial;
 mod exchange;
 mod fault;
 mod http;
+mod pool;
 mod tls;
 
 pub(crate) use clock::{Clock, Phases};
@@ -18,4 +19,5 @@ pub use dial::{Dial, Dialled};
 pub(crate) use exchange::{Exchange, Subject};
 pub(crate) use fault::Failure;
 pub(crate) use http::Http;
+pub use pool::PoolState;
 pub(crate) use tls::TlsRoots;

@@ -70,6 +70,9 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
         pool: Pool {
             max_idle_per_host: pool.max_idle_per_host as usize,
             idle_timeout: pool.idle_timeout,
+            max_connections: pool.max_connections as usize,
+            max_age: pool.max_age,
+            grpc_connections: pool.grpc_connections as usize,
             http2_keepalive: pool.http2_keepalive,
         },
         limits: Limits {

@@ -20,7 +20,10 @@ use super::{
     item::{Fit, Key, inference_id, joint, prompt_weight},
     share::{Division, Share},
 };
-use crate::join::{Flight, Seat, Watch};
+use crate::{
+    join::{Flight, Seat, Watch},
+    metrics,
+};
 
 /// Bytes of a joint answer that are held for members that read slowly.
 const HELD: usize = 64 << 20;
@@ -246,8 +249,7 @@ fn launch<B: Backend + Clone + 'static>(
     let (asked, backend) = (joint(&calls), backend.clone());
     let deadline = asked.as_ref().ok().and_then(|call| call.deadline).map(Instant::from_std);
     if let Some(call) = calls.first() {
-        let size = *division.starts.last().unwrap_or(&0) as f64;
-        metrics::histogram!("longshore_batch_items", "op" => call.op.kind().name()).record(size);
+        metrics::batch(call.op.kind(), *division.starts.last().unwrap_or(&0));
     }
     let flight = Flight::new(async move { backend.call(asked?).await }.boxed(), deadline, HELD, Box::new(Hold(turn)));
     let mut next = 0;

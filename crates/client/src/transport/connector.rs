@@ -3,10 +3,7 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -25,7 +22,15 @@ use longshore_core::Protocol;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tower_service::Service;
 
-use super::dial::{Dial, Dialler, Wire};
+use super::{
+    dial::{Dial, Dialler, Wire},
+    pool::{Book, Closed, Entry},
+};
+
+/// A silent connection is probed after this long, so that routers do not forget it.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// Between two unanswered probes.
+const TCP_PROBES: Duration = Duration::from_secs(10);
 
 type Stream = MaybeHttpsStream<Wire>;
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,6 +40,7 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Connector {
     https: HttpsConnector<Dialler>,
     limit: Duration,
+    book: Option<Arc<Book>>,
 }
 
 impl Connector {
@@ -50,7 +56,9 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_keepalive(Some(TCP_KEEPALIVE));
+        tcp.set_keepalive_interval(Some(TCP_PROBES));
+        tcp.set_keepalive_retries(Some(3));
         tcp.set_connect_timeout(Some(limit));
         let dialler = own.map_or(Dialler::Tcp(tcp), Dialler::Own);
         let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
@@ -61,7 +69,13 @@ impl Connector {
             Protocol::Grpc => builder.enable_http2().wrap_connector(dialler),
             Protocol::Rest | Protocol::InProcess => builder.enable_http1().enable_http2().wrap_connector(dialler),
         };
-        Self { https, limit }
+        Self { https, limit, book: None }
+    }
+
+    /// The same, whose connections are in this book, and not more than it allows.
+    pub(super) fn booked(mut self, book: Arc<Book>) -> Self {
+        self.book = Some(book);
+        self
     }
 
     pub(crate) fn limit(&self) -> Duration {
@@ -79,10 +93,19 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, address: Uri) -> Self::Future {
-        let (connecting, limit) = (self.https.call(address), self.limit);
+        let (mut https, limit, book) = (self.https.clone(), self.limit, self.book.clone());
         async move {
-            let stream = tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectTimeout(limit))??;
-            Ok(Marked { stream, used: Used::default() })
+            let connecting = async {
+                let permit = match &book {
+                    Some(book) => book.permit().await,
+                    None => None,
+                };
+                // With the last connection closed, its place is free: the name is resolved anew for the next.
+                Ok::<_, BoxError>((https.call(address).await?, permit))
+            };
+            let (stream, permit) =
+                tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectTimeout(limit))??;
+            Ok(Marked { stream, entry: book.map(|book| book.opened(permit)) })
         }
         .boxed()
     }
@@ -138,41 +161,42 @@ impl std::error::Error for Unresolved {
     }
 }
 
-/// Whether a connection has carried a reply before: one that then closes without a word met its keep-alive's end.
-#[derive(Clone, Default)]
-pub(crate) struct Used(Arc<AtomicBool>);
-
-impl Used {
-    pub(crate) fn mark(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn was(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A connection that carries its [`Used`].
+/// A connection that stands in the book.
 pub(crate) struct Marked {
     stream: Stream,
-    used: Used,
+    entry: Option<Entry>,
+}
+
+impl Marked {
+    fn heard<T>(&self, read: io::Result<T>) -> io::Result<T> {
+        if let (Err(_), Some(entry)) = (&read, &self.entry) {
+            entry.name.ended(Closed::Broken);
+        }
+        read
+    }
 }
 
 impl Connection for Marked {
     fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.used.clone())
+        let connected = self.stream.connected();
+        match &self.entry {
+            Some(entry) => connected.extra(entry.name.clone()),
+            None => connected,
+        }
     }
 }
 
 impl Read for Marked {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        read.map(|read| self.heard(read))
     }
 }
 
 impl Write for Marked {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        written.map(|written| self.heard(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

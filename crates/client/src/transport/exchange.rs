@@ -14,14 +14,14 @@ use futures_util::FutureExt;
 use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use longshore_core::{Error, ErrorKind, Event, EventKind, Received, ReplyDecoder, Sent, framing::Framer};
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout},
 };
 
-use super::{clock::Clock, fault};
+use super::{clock::Clock, fault, pool::Leased};
 
 /// What stands between the end mark and the body's own end is read for this long, so that the connection can be used
 /// again; after that it is closed.
@@ -50,7 +50,7 @@ impl Subject {
 pub(crate) struct Exchange {
     subject: Arc<Subject>,
     /// `None` once it has ended or is of no use any more.
-    body: Option<Incoming>,
+    body: Option<Leased>,
     framer: Framer,
     decoder: Box<dyn ReplyDecoder>,
     trailers: Option<HeaderMap>,
@@ -70,7 +70,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(
         subject: Arc<Subject>,
-        body: Incoming,
+        body: Leased,
         framer: Framer,
         decoder: Box<dyn ReplyDecoder>,
         clock: Clock,
@@ -251,7 +251,7 @@ impl Drop for Exchange {
 }
 
 /// Reads what is left of a body whose answer is complete. Usually that is the last chunk's end, and it is there.
-fn drain(mut body: Incoming) {
+fn drain(mut body: Leased) {
     let mut rest = async move { while let Some(Ok(_)) = body.frame().await {} }.boxed();
     if (&mut rest).now_or_never().is_some() {
         return;

@@ -1,15 +1,14 @@
 //! One pool of connections to one address, and a request's way to the head of its reply.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{Extensions, Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
-        Client, Error as ClientError,
+        Client,
         connect::{CaptureConnection, capture_connection},
     },
     rt::{TokioExecutor, TokioTimer},
@@ -18,10 +17,11 @@ use longshore_core::{Error, ErrorKind, Protocol};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    connector::{Connector, Used},
+    connector::Connector,
     fault::{self, Failure},
+    pool::{Book, Counts, Lease, Leased, Name},
 };
-use crate::config::Pool;
+use crate::{config::Pool, metrics::Way};
 
 /// A reply's head, headers included, may not be larger than this.
 const MAX_HEAD_BYTES: u32 = 256 << 10;
@@ -31,29 +31,44 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 
+/// Calls that a gRPC connection takes before another one is begun: what servers allow at least (RFC 9113, section
+/// 6.5.2, "SETTINGS_MAX_CONCURRENT_STREAMS").
+const STREAMS: usize = 100;
+
 /// The connections to one address.
 pub(crate) struct Http {
-    client: Client<Connector, Full<Bytes>>,
+    /// Each has one connection over HTTP/2, any number over HTTP/1.1.
+    clients: Vec<Line>,
+    book: Arc<Book>,
     connect_limit: Duration,
 }
 
+struct Line {
+    client: Client<Connector, Full<Bytes>>,
+    /// Counts the requests on it, beside this one.
+    in_flight: Arc<()>,
+}
+
 impl Http {
-    pub(crate) fn new(protocol: Protocol, connector: Connector, pool: &Pool) -> Self {
+    pub(crate) fn new(server: &Arc<str>, protocol: Protocol, connector: Connector, pool: &Pool) -> Self {
         let connect_limit = connector.limit();
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(protocol == Protocol::Grpc)
-            .pool_idle_timeout(pool.idle_timeout)
-            .pool_max_idle_per_host(pool.max_idle_per_host)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .http1_max_buf_size(MAX_HEAD_BYTES as usize)
-            .http2_max_header_list_size(MAX_HEAD_BYTES)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(pool.http2_keepalive)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(connector);
-        Self { client, connect_limit }
+        let book = Book::new(Way::new(server, protocol), pool);
+        let connector = connector.booked(Arc::clone(&book));
+        let line = |_| Line { client: client(protocol, connector.clone(), pool), in_flight: Arc::default() };
+        let lines = if protocol == Protocol::Grpc { pool.grpc_connections.max(1) } else { 1 };
+        Self { clients: (0..lines).map(line).collect(), book, connect_limit }
+    }
+
+    /// How the connections are.
+    pub(crate) fn counts(&self) -> Counts {
+        self.book.counts()
+    }
+
+    /// The first line that is not full, else the one with the fewest requests: as few connections as do.
+    fn line(&self) -> &Line {
+        let load = |line: &&Line| Arc::strong_count(&line.in_flight);
+        let free = self.clients.iter().find(|line| load(line) <= STREAMS);
+        free.or_else(|| self.clients.iter().min_by_key(load)).unwrap_or(&self.clients[0])
     }
 
     /// Sends `request`; gives the reply's head and when the request had a connection. The connector limits the time
@@ -62,45 +77,63 @@ impl Http {
         &self,
         mut request: Request<Full<Bytes>>,
         head: Option<(Duration, &'static str)>,
-    ) -> Result<(Response<Incoming>, Instant), Failure> {
+    ) -> Result<(Response<Leased>, Instant), Failure> {
+        self.book.sweep();
+        let line = self.line();
+        let held = Arc::clone(&line.in_flight);
         let mut captured = capture_connection(&mut request);
         let connection = captured.clone();
-        let mut response = pin!(self.client.request(request));
+        let mut response = pin!(line.client.request(request));
         let connected = pin!(async { drop(captured.wait_for_connection_metadata().await) });
-        let connected_at = match select(response.as_mut(), connected).await {
-            Either::Left((result, _)) => {
-                return self.sort(result, &connection).map(|response| (response, Instant::now()));
+        let (result, lease, connected_at) = match select(response.as_mut(), connected).await {
+            Either::Left((result, _)) => (result, lend(&connection), Instant::now()),
+            Either::Right(_) => {
+                let (lease, connected_at) = (lend(&connection), Instant::now());
+                let result = match head {
+                    None => response.await,
+                    Some((limit, name)) => {
+                        timeout_at(connected_at + limit, response).await.map_err(|_| late(limit, name))?
+                    }
+                };
+                (result, lease, connected_at)
             }
-            Either::Right(_) => Instant::now(),
         };
-        let result = match head {
-            None => response.await,
-            Some((limit, name)) => timeout_at(connected_at + limit, response).await.map_err(|_| late(limit, name))?,
-        };
-        self.sort(result, &connection).map(|response| (response, connected_at))
+        let response = result.map_err(|error| fault::of_request(error, was_used(&connection), self.connect_limit))?;
+        self.book.heard(response.headers());
+        Ok((response.map(|body| Leased::new(body, lease, held)), connected_at))
     }
+}
 
-    fn sort(
-        &self,
-        result: Result<Response<Incoming>, ClientError>,
-        connection: &CaptureConnection,
-    ) -> Result<Response<Incoming>, Failure> {
-        let response = result.map_err(|error| fault::of_request(error, was_used(connection), self.connect_limit))?;
-        if let Some(used) = response.extensions().get::<Used>() {
-            used.mark();
-        }
-        Ok(response)
-    }
+fn client(protocol: Protocol, connector: Connector, pool: &Pool) -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .http2_only(protocol == Protocol::Grpc)
+        .pool_idle_timeout(pool.idle_timeout)
+        .pool_max_idle_per_host(pool.max_idle_per_host)
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .http1_max_buf_size(MAX_HEAD_BYTES as usize)
+        .http2_max_header_list_size(MAX_HEAD_BYTES)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(pool.http2_keepalive)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .build(connector)
 }
 
 fn late(limit: Duration, name: &str) -> Error {
     Error::new(ErrorKind::Timeout, format!("no answer within {limit:?} ({name} timeout)"))
 }
 
-fn was_used(connection: &CaptureConnection) -> bool {
+fn name(connection: &CaptureConnection) -> Option<Name> {
     let mut extras = Extensions::new();
-    if let Some(connected) = connection.connection_metadata().as_ref() {
-        connected.get_extras(&mut extras);
-    }
-    extras.get::<Used>().is_some_and(Used::was)
+    connection.connection_metadata().as_ref()?.get_extras(&mut extras);
+    extras.remove()
+}
+
+fn lend(connection: &CaptureConnection) -> Option<Lease> {
+    Some(name(connection)?.lend(connection))
+}
+
+fn was_used(connection: &CaptureConnection) -> bool {
+    name(connection).is_some_and(|name| name.was_used())
 }

@@ -80,8 +80,15 @@ section! {
         /// Idle connections kept for each server.
         max_idle_per_host: u32 = 16, in 0..=10_000;
         /// How long an idle connection is kept: less than the 5 seconds after which llama-server closes it, so that no request
-        /// meets a closing connection.
+        /// meets a closing connection. A server that announces less (`Keep-Alive: timeout`) is believed.
         idle_timeout: Duration = secs(4), in millis(100)..=secs(3600);
+        /// The most connections to each address, idle or not; a request that finds none free waits, as long as connecting may
+        /// take.
+        max_connections: u32 = 1024, in 1..=65_536;
+        /// How long a connection is used at most, so that a name that has moved is noticed.
+        max_age: Duration = secs(1800), in secs(1)..=DAY;
+        /// HTTP/2 connections to each gRPC address; another one is begun when a hundred requests are on those there are.
+        grpc_connections: u32 = 1, in 1..=64;
         /// How often an HTTP/2 connection is probed, so that a silently dead one is noticed.
         http2_keepalive: Duration = secs(20), in secs(1)..=secs(3600);
     }
