@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails like a test")]
 
+mod cache;
 mod cancellation;
 mod concurrency;
 mod lifecycle;

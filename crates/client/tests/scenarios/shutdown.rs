@@ -10,12 +10,12 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use longshore_client::ServerConfig;
+use longshore_client::{CacheConfig, ServerConfig};
 use longshore_core::{Backend, Call, Op, Reply};
 use longshore_sim::{Model, Simulator};
 use tokio::runtime::Handle;
 
-use support::{DIALECTS, ask, chat, config, fleet, server, speaker};
+use support::{DIALECTS, ask, chat, config, fleet, question, server, speaker};
 
 /// How long things may take to be gone. They are looked at until they are.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,13 +50,21 @@ async fn nothing_is_left_of_a_fleet() {
 /// Calls of every kind over every dialect, some whole and some in the middle; then the fleet goes, and they with it.
 async fn work_and_leave(sim: &Simulator) {
     let servers: Vec<ServerConfig> = DIALECTS.into_iter().map(|dialect| server(dialect, dialect, sim)).collect();
-    let fleet = fleet(config(servers));
+    let mut config = config(servers);
+    config.cache = Some(CacheConfig::default());
+    let fleet = fleet(config);
     fleet.refresh().await;
     let mut open: Vec<Reply> = Vec::new();
     for dialect in DIALECTS {
         let mut reply = fleet.call(chat("m", "hi", true).server(dialect)).await.unwrap();
         assert!(reply.events.next().await.unwrap().is_ok());
         open.push(reply);
+        // Two who share one answer, which is to be kept, and which nobody waits for.
+        for _ in 0..2 {
+            let mut shared = fleet.call(question("m", "hi", true).server(dialect)).await.unwrap();
+            assert!(shared.events.next().await.unwrap().is_ok());
+            open.push(shared);
+        }
         let soon = Instant::now() + Duration::from_millis(30);
         assert!(ask(&fleet, chat("m", "hi", false).server(dialect).deadline(soon)).await.is_err());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use longshore_client::{DialectChoice, Fleet, FleetConfig, ServerConfig};
 use longshore_core::{
     Answer, Backend, Call, Error, Op,
-    call::{Chat, Message},
+    call::{Chat, Message, Sampling},
     dialect::by_name,
 };
 use longshore_sim::{Latency, Model, Simulator};
@@ -37,6 +37,13 @@ pub(crate) fn speaker(id: &str, tokens: u32, itl: Duration) -> Model {
 pub(crate) fn chat(model: &str, text: impl Into<String>, stream: bool) -> Call {
     let chat = Chat { messages: vec![Message::new("user", text)], stream, ..Chat::default() };
     Call::new(Op::Chat(chat)).model(model)
+}
+
+/// A conversation whose answer is the same each time.
+pub(crate) fn question(model: &str, text: &str, stream: bool) -> Call {
+    let sampling = Sampling { temperature: Some(0.0), ..Sampling::default() };
+    let messages = vec![Message::new("user", text)];
+    Call::new(Op::Chat(Chat { messages, sampling, stream, ..Chat::default() })).model(model)
 }
 
 pub(crate) async fn ask(backend: &dyn Backend, call: Call) -> Result<Answer, Error> {
