@@ -14,6 +14,7 @@ mod flight;
 mod ledger;
 mod line;
 mod outcome;
+mod resume;
 mod watch;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -61,7 +62,11 @@ pub(crate) async fn run(
     policy: &Arc<Policy>,
     deadline: Instant,
 ) -> Result<Reply, Error> {
-    Attempts::new(call, contenders, Some(Arc::clone(policy)), deadline).run().await
+    if !resume::fits(call, policy) {
+        return Attempts::new(call, contenders, Some(Arc::clone(policy)), deadline).run().await;
+    }
+    let reply = Attempts::new(call, contenders.clone(), Some(Arc::clone(policy)), deadline).run().await?;
+    Ok(resume::over(reply, call.clone(), contenders, Arc::clone(policy), deadline))
 }
 
 /// Asks one server, once by each of its ways: for questions about the server itself, which nobody is judged by.
@@ -82,6 +87,8 @@ struct Attempts {
     line: Line,
     ledger: Ledger,
     rounds: u32,
+    /// The call is the continuation of one that broke off: whatever it takes is a repetition.
+    again: bool,
     hedged: bool,
     /// Since when nothing is in the air.
     idle_since: Instant,
@@ -110,6 +117,7 @@ impl Attempts {
             line: Line::new(contenders),
             ledger: Ledger::new(call.op.kind()),
             rounds: 0,
+            again: false,
             hedged: false,
             idle_since: Instant::now(),
             speechless: Vec::new(),
@@ -220,7 +228,7 @@ impl Attempts {
         let pass = spot.way().vitals().admit(&model, now, force).ok_or(())?;
         let free = std::mem::take(&mut spot.free);
         let budget = &spot.member.budget;
-        if !self.ledger.has_sent() {
+        if !self.again && !self.ledger.has_sent() {
             budget.deposit(now);
         } else if !free && (spot.asked || reading.troubled) {
             // Going on to a healthy server adds no load where there is trouble, so it costs nothing.

@@ -8,10 +8,11 @@ use longshore_core::{Backend, Call, Error, ErrorKind, Op, Reply, Sent, call::Hea
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    FleetConfig, Timeouts,
+    FleetConfig, Health, Timeouts,
     attempts::{self, Policy},
     batch::Batcher,
     cache::Cache,
+    health::Watch,
     member::{Member, Way, since},
     metrics,
     plan::{Plan, unknown_model},
@@ -37,6 +38,8 @@ pub struct Parts {
     pub(crate) policy: Arc<Policy>,
     cache: Option<Cache>,
     batcher: Option<Batcher>,
+    health: Health,
+    watch: Watch,
 }
 
 impl Deref for Fleet {
@@ -50,6 +53,8 @@ impl Deref for Fleet {
 impl Backend for Fleet {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
         let (op, came) = (call.op.kind(), Instant::now());
+        // The first call begins to look after the servers' health.
+        self.watch.begin(self.shelves.iter().map(|shelf| Arc::clone(shelf.member())), self.health.interval);
         self.stack(call).inspect(move |result| metrics::call(op, result, since(came))).boxed()
     }
 }
@@ -75,6 +80,8 @@ impl Fleet {
             policy: Arc::new(Policy::new(config.retry)),
             cache: config.cache.map(Cache::new),
             batcher: config.batch.map(Batcher::new),
+            health: config.health,
+            watch: Watch::default(),
         }))
     }
 

@@ -11,9 +11,11 @@ mod latency;
 mod pass;
 mod snapshot;
 mod vitals;
+mod watch;
 
 pub(crate) use breaker::Standing;
 pub(crate) use gate::Slot;
 pub(crate) use pass::Pass;
 pub use snapshot::{EndpointVitals, ModelVitals};
 pub(crate) use vitals::{Reading, Vitals};
+pub(crate) use watch::Watch;

@@ -22,6 +22,6 @@ mod unary;
 pub use body::ReplyBody;
 pub use guard::{AccessToken, Guard};
 pub use listener::{Server, connection_builder};
-pub use options::{Limits, ServerOptions, TlsIdentity};
+pub use options::{Limits, MetricsPage, ServerOptions, TlsIdentity};
 pub use service::Service;
 pub use tls::acceptor as tls_acceptor;

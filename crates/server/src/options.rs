@@ -1,6 +1,6 @@
 //! What a server is told when it starts. Every bound has a name here.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::guard::AccessToken;
 
@@ -22,6 +22,29 @@ pub struct ServerOptions {
     pub version: String,
     /// How much to take.
     pub limits: Limits,
+    /// What `GET /metrics` answers; `None`: there is no such page.
+    pub metrics: Option<MetricsPage>,
+}
+
+/// Makes the text of the metrics' page, in Prometheus' format, each time it is asked for.
+#[derive(Clone)]
+pub struct MetricsPage(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl MetricsPage {
+    /// `render` is called for each request of the page, and must be quick.
+    pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for MetricsPage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MetricsPage(…)")
+    }
 }
 
 impl ServerOptions {
@@ -35,6 +58,7 @@ impl ServerOptions {
             name: "longshore".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             limits: Limits::default(),
+            metrics: None,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     duplex,
     guard::Guard,
     ledger::{cache_use, header_text, put_cache, put_ledger},
-    options::{Limits, ServerOptions},
+    options::{Limits, MetricsPage, ServerOptions},
     outcome::Outcome,
     unary,
 };
@@ -37,6 +37,7 @@ pub struct Service {
     pub(crate) limits: Limits,
     guard: Guard,
     identity: ServerInfo,
+    metrics: Option<MetricsPage>,
     slots: Arc<Semaphore>,
     draining: AtomicBool,
 }
@@ -60,6 +61,7 @@ impl Service {
                 .to_vec(),
                 ..ServerInfo::default()
             },
+            metrics: options.metrics.clone(),
             slots: Arc::new(Semaphore::new(options.limits.concurrent_requests)),
             limits: options.limits.clone(),
             draining: AtomicBool::new(false),
@@ -174,6 +176,7 @@ impl Service {
                 Ok(()) => plain(StatusCode::OK, "ok\n"),
                 Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
             },
+            (&http::Method::GET, "/metrics") if let Some(page) = &self.metrics => plain(StatusCode::OK, &page.text()),
             (method, path) => {
                 let message = format!("nothing here answers {method} {path}");
                 let error = Error::new(ErrorKind::Unsupported, message).status(404).sent(Sent::No);

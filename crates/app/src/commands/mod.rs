@@ -7,6 +7,7 @@ mod config;
 mod embed;
 mod infer;
 mod load;
+mod metrics;
 mod models;
 mod serve;
 mod servers;

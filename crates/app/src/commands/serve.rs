@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     cli::Global,
+    commands::metrics,
     context::{self, Context},
     exit::{Exit, Failure},
     terminal::{Out, Style},
@@ -15,7 +16,10 @@ use crate::{
 
 /// Serves until it is told to stop, then lets running requests finish.
 pub(crate) async fn run(global: &Global, loaded: Loaded, out: Out) -> Result<(), Failure> {
-    let options = options(&loaded.config.gateway)?;
+    let mut options = options(&loaded.config.gateway)?;
+    // Held until the end: it keeps the numbers from growing while nobody asks for them.
+    let counting = if loaded.config.metrics.enabled { Some(metrics::install()?) } else { None };
+    options.metrics = counting.as_ref().map(metrics::Counting::page);
     // The port comes first: who waits for it need not wait for models.
     let server = Server::bind(options).await.map_err(|error| {
         let free =

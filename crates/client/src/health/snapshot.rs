@@ -23,6 +23,10 @@ pub struct EndpointVitals {
     pub waiting: usize,
     /// Repetitions that the server's retry budget would pay for now.
     pub retry_budget: f64,
+    /// Whether the last health checks reached it; true where none was made.
+    pub reachable: bool,
+    /// What the last health check heard, and how long ago; `None` where none was made, or none could be.
+    pub ready: Option<(bool, Duration)>,
     /// Each model that was called there lately, by name.
     pub models: Vec<ModelVitals>,
 }
@@ -71,7 +75,13 @@ impl Fleet {
                 }
             });
             models.sort_by(|a, b| a.model.cmp(&b.model));
+            let reach = vitals.reach();
+            let ready = reach.last.as_ref().and_then(|(at, result)| {
+                Some((result.as_ref().is_ok_and(|report| report.as_ref().is_none_or(|report| report.ok)), since(*at)))
+            });
             EndpointVitals {
+                reachable: !reach.lost,
+                ready,
                 server: route.server,
                 endpoint: route.endpoint,
                 protocol: route.protocol,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use longshore_core::{Blame, Error, Protocol, Sent};
+use longshore_core::{Blame, Error, Protocol, Sent, model::HealthReport};
 use tokio::time::Instant;
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     gate::Gate,
     latency::Latency,
     pass::Pass,
+    watch::Reach,
 };
 use crate::{
     config::{Breaker as Rules, FleetConfig},
@@ -33,6 +34,7 @@ pub(crate) struct Vitals {
     pub(crate) gate: Gate,
     labels: metrics::Way,
     models: Mutex<HashMap<Arc<str>, Condition>>,
+    reach: Mutex<Reach>,
 }
 
 /// How one model does there.
@@ -52,7 +54,7 @@ pub(crate) struct Reading {
     pub(crate) standing: Standing,
     /// The server asked to be left alone until then.
     pub(crate) rests_until: Option<Instant>,
-    /// Its last call there failed or was turned away, and not long ago.
+    /// Its last call there failed or was turned away, and not long ago; or it could not be reached lately.
     pub(crate) troubled: bool,
     /// The time to first content that can be expected; `None` where nobody has measured lately.
     pub(crate) latency: Option<Duration>,
@@ -68,19 +70,21 @@ impl Vitals {
             gate: Gate::new(&config.limits, labels.clone()),
             labels,
             models: Mutex::default(),
+            reach: Mutex::default(),
         })
     }
 
     pub(crate) fn read(&self, model: &str, now: Instant) -> Reading {
         let calls = self.gate.in_flight() + self.gate.waiting();
+        let lost = self.reach().lost;
         let models = self.lock();
         let Some(condition) = models.get(model) else {
-            return Reading { standing: Standing::Closed, rests_until: None, troubled: false, latency: None, calls };
+            return Reading { standing: Standing::Closed, rests_until: None, troubled: lost, latency: None, calls };
         };
         Reading {
             standing: condition.breaker.standing(now),
             rests_until: condition.rests_until.filter(|until| *until > now),
-            troubled: condition.troubled_until.is_some_and(|until| until > now),
+            troubled: lost || condition.troubled_until.is_some_and(|until| until > now),
             latency: condition.latency.expected(now),
             calls,
         }
@@ -94,6 +98,7 @@ impl Vitals {
 
     /// The first content of a call has come.
     pub(super) fn answered(&self, model: &Arc<str>, began: Instant, now: Instant) {
+        self.reach().answered();
         self.change(model, now, |condition| {
             condition.latency.answered(now.saturating_duration_since(began), now);
             (condition.rests_until, condition.troubled_until) = (None, None);
@@ -144,6 +149,22 @@ impl Vitals {
             condition.latency.answered(now.saturating_duration_since(began), now);
             condition.breaker.released(began, now);
         });
+    }
+
+    /// The server was asked for its health.
+    pub(super) fn asked(&self, result: Result<Option<HealthReport>, Error>) {
+        let mut reach = self.reach();
+        let before = reach.lost;
+        reach.asked(result, Instant::now());
+        if reach.lost != before {
+            let metrics::Way { server, protocol } = &self.labels;
+            tracing::info!(%server, %protocol, reached = !reach.lost, "health check");
+        }
+    }
+
+    /// What health checks have found.
+    pub(super) fn reach(&self) -> MutexGuard<'_, Reach> {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why the breaker is not closed.

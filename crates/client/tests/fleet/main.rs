@@ -5,11 +5,14 @@
 mod asides;
 mod detection;
 mod failover;
+mod health;
 mod models;
 mod models_background;
 mod models_loading;
 mod models_unloading;
 mod phases;
+mod resilience;
+mod retries;
 mod support;
 mod tls;
 mod wire;

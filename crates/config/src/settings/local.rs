@@ -61,9 +61,9 @@ section! {
 }
 
 section! {
-    /// Numbers about the work (not yet in effect).
+    /// Numbers about the work.
     pub struct Metrics {
-        /// Whether they are counted and offered (not yet in effect).
+        /// Whether `longshore serve` counts them and gives them at `/metrics`, in Prometheus' format.
         enabled: bool = true;
     }
 }

@@ -47,7 +47,7 @@ section! {
         engine: Engine = Engine::default();
         /// What is written about the work, and how.
         logging: Logging = Logging::default();
-        /// Numbers about the work (not yet in effect).
+        /// Numbers about the work.
         metrics: Metrics = Metrics::default();
     }
 }

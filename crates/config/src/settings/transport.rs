@@ -45,7 +45,7 @@ section! {
         /// The share of requests that may be sent twice in this way.
         hedge_percent: u32 = 5, in 0..=100;
         /// Whether a raw completion that breaks off is continued from the text that had come, and marked. The two parts need
-        /// not be what one run would have written (not yet in effect).
+        /// not be what one run would have written.
         resume: bool = false;
     }
 }
@@ -69,7 +69,7 @@ section! {
 section! {
     /// How servers are asked for their health, beside what their answers to requests tell.
     pub struct Health {
-        /// How often each is asked, about; 0 never. A single server is never asked: there is nothing to choose (not yet in effect).
+        /// How often each is asked, about; 0 never. A single server is never asked: there is nothing to choose.
         interval: Duration = secs(30), in secs(0)..=DAY;
     }
 }
