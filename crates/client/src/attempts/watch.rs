@@ -85,12 +85,16 @@ impl Stream for Watched {
         match &next {
             Poll::Ready(Some(Ok(event))) => {
                 self.received.add_event(&event.kind);
-                if matches!(event.kind, EventKind::Done(_)) {
-                    self.running.take().map(Running::succeeded);
+                if matches!(event.kind, EventKind::Done(_))
+                    && let Some(running) = self.running.take()
+                {
+                    running.succeeded();
                 }
             }
             Poll::Ready(Some(Err(error))) => {
-                self.running.take().map(|running| running.failed(error));
+                if let Some(running) = self.running.take() {
+                    running.failed(error);
+                }
             }
             Poll::Ready(None) => self.running = None,
             Poll::Pending => {}

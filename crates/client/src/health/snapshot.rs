@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use longshore_core::Protocol;
+use longshore_core::{Protocol, model::HealthReport};
 use tokio::time::Instant;
 
 use super::breaker::Standing;
@@ -76,8 +76,9 @@ impl Fleet {
             });
             models.sort_by(|a, b| a.model.cmp(&b.model));
             let reach = vitals.reach();
-            let ready = reach.last.as_ref().and_then(|(at, result)| {
-                Some((result.as_ref().is_ok_and(|report| report.as_ref().is_none_or(|report| report.ok)), since(*at)))
+            let ready = reach.last.as_ref().map(|(at, result)| {
+                let unready = |report: &Option<HealthReport>| report.as_ref().is_some_and(|report| !report.ok);
+                (result.as_ref().is_ok_and(|report| !unready(report)), since(*at))
             });
             EndpointVitals {
                 reachable: !reach.lost,
