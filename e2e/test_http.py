@@ -53,6 +53,18 @@ def test_unknown_path_and_wrong_method(http):
         assert reply.json().get("status", reply.status_code) == reply.status_code, reply.text
 
 
+def test_metrics(http):
+    """Counted from the first call, in the format that Prometheus reads."""
+    assert http.post("/v1/chat/completions", json={**CHAT, "max_tokens": 4}).status_code == 200
+    page = http.get("/metrics")
+    assert page.status_code == 200
+    lines = page.text.splitlines()
+    calls = [line for line in lines if line.startswith('longshore_calls_total{op="chat"') and "committed" in line]
+    assert calls and float(calls[0].split()[-1]) >= 1, page.text
+    assert any(line.startswith("longshore_first_content_seconds_bucket") for line in lines)
+    assert any(line.startswith("# HELP longshore_attempts_total") for line in lines)
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes(http, path):
     assert http.get(path).status_code == 200
