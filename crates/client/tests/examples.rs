@@ -4,6 +4,9 @@ use std::{future::pending, time::Duration};
 
 use longshore_sim::{Effect, Latency, Model, Rule, Simulator, When};
 
+#[path = "../examples/embeddings.rs"]
+#[expect(dead_code, reason = "its main is not called here")]
+mod embeddings;
 #[path = "../examples/fleet.rs"]
 #[expect(dead_code, reason = "its main is not called here")]
 mod fleet;
@@ -49,6 +52,22 @@ async fn a_stopped_stream_stops_the_server() {
 }
 
 #[tokio::test]
+async fn many_texts_take_few_requests() {
+    let latency = Latency { ttft: Duration::from_millis(20).into(), ..Latency::default() };
+    let model = Model { kind: longshore_core::ModelKind::Embedding, ..Model::chat("vectors") };
+    let simulator = Simulator::builder().model(model).latency(latency).start().await.unwrap();
+    let texts: Vec<_> = (0..20).map(|number| format!("text {number}")).collect();
+    let fleet = embeddings::fleet(&simulator.url()).unwrap();
+    let together = embeddings::embed_all(&fleet, "vectors", &texts).await.unwrap();
+    let requests = simulator.log().iter().filter(|entry| entry.op == "embed").count();
+    assert!(together.len() == texts.len() && requests < texts.len() / 2, "{requests} requests");
+    // Each got its own: the same as when it is asked for alone.
+    for (text, vector) in texts.iter().zip(&together) {
+        assert_eq!(&embeddings::embed(&fleet, "vectors", text).await.unwrap(), vector, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_ledger_names_the_server_that_was_not_there() {
     let simulator = Simulator::builder().start().await.unwrap();
     let servers = [NOBODY.to_owned(), simulator.url()];
@@ -80,6 +99,7 @@ fn the_guide_shows_this_code() {
     let plain = |code: &str| code.split_whitespace().collect::<Vec<_>>().join(" ");
     let sources = plain(concat!(
         include_str!("examples.rs"),
+        include_str!("../examples/embeddings.rs"),
         include_str!("../examples/fleet.rs"),
         include_str!("../examples/minimal.rs"),
         include_str!("../examples/streaming.rs"),
