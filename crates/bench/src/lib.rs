@@ -10,16 +10,22 @@
 //! - [`statistics`]: percentiles with intervals, shares, the bootstrap
 //! - [`resources`]: processor time and memory of client and server
 //! - [`certificate`]: the same load against a simulator whose timings are known
+//! - [`store`]: runs that are kept
+//! - [`compare`]: two runs, and whether one is worse
+//! - [`report`]: text, Markdown, HTML and CSV from a run
 //!
 //! It measures a [`Backend`](longshore_core::Backend), whatever that is; it opens no configuration and prints nothing.
 
 #![forbid(unsafe_code)]
 
 pub mod certificate;
+pub mod compare;
 pub mod load;
 pub mod measure;
+pub mod report;
 pub mod resources;
 pub mod run;
 pub mod schedule;
 pub mod statistics;
+pub mod store;
 pub mod workload;

@@ -1,0 +1,90 @@
+//! Comparisons of samples with a known difference.
+
+use rand::{SeedableRng, rngs::StdRng};
+use rand_distr::{Distribution, LogNormal};
+
+use super::*;
+use crate::{
+    measure::Window,
+    run::Row,
+    statistics::{Share, wilson},
+};
+
+/// Five repeats of 320 requests at two loads. Machines vary from repeat to repeat, requests within.
+fn run(seed: u64, slower: f64, failures: usize) -> Run {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (level_of, value) = (LogNormal::new(0.0, 0.004).unwrap(), LogNormal::new(5.3, 0.06).unwrap());
+    let mut run = Run { id: format!("run-{seed}"), ..Run::default() };
+    for concurrency in [1_usize, 10] {
+        let load = format!("C={concurrency}");
+        for repeat in 0..5 {
+            let speed = level_of.sample(&mut rng) * slower;
+            let row = |at: usize, rng: &mut StdRng| {
+                let ttft = speed * value.sample(rng);
+                let outcome = if at < failures { "server" } else { "ok" };
+                Row {
+                    ttft: Some(ttft),
+                    e2e: ttft * 2.0,
+                    tpot: Some(ttft / 10.0),
+                    outcome: outcome.into(),
+                    counts: true,
+                    ..Row::default()
+                }
+            };
+            let requests: Vec<Row> = (0..320).map(|at| row(at, &mut rng)).collect();
+            let mean = requests.iter().map(|row| row.e2e).sum::<f64>() / 320.0;
+            let window = Window { requests_per_second: 1e3 * concurrency as f64 / mean, ..Window::default() };
+            run.stages.push(StageResult { load: load.clone(), repeat, window, requests, ..StageResult::default() });
+        }
+        let success: Share = wilson(5 * (320 - failures as u64), 1600);
+        run.levels.push(Level { load, concurrency: Some(concurrency), repeats: 5, success, ..Level::default() });
+    }
+    run
+}
+
+#[test]
+fn a_run_is_no_regression_of_itself() {
+    let same = compare(&run(1, 1.0, 0), &run(1, 1.0, 0), 0.0);
+    assert!(!same.is_regression() && same.changes.len() == 14 && same.warnings.is_empty(), "{same:?}");
+}
+
+/// Two runs of the same server pass 19 times of 20, even where any difference would matter.
+#[test]
+fn alike_pass_nineteen_times_of_twenty() {
+    let passed = |threshold: f64| {
+        (0..40)
+            .filter(|&pair| !compare(&run(pair, 1.0, 0), &run(900 + pair, 1.0, 0), threshold).is_regression())
+            .count()
+    };
+    let (strict, practical) = (passed(0.0), passed(0.03));
+    assert!(strict >= 38 && practical == 40, "{strict} and {practical} of 40");
+}
+
+#[test]
+fn five_percent_slower_is_found_with_five_repeats() {
+    let found = (0..20).filter(|&pair| compare(&run(pair, 1.0, 0), &run(900 + pair, 1.05, 0), 0.03).is_regression());
+    let found = found.count();
+    assert!(found >= 19, "{found} of 20");
+    let faster = compare(&run(1, 1.05, 0), &run(2, 1.0, 0), 0.03);
+    assert!(!faster.is_regression() && faster.changes.iter().any(|change| change.finding == Finding::Better));
+}
+
+#[test]
+fn failures_are_a_regression_too() {
+    let comparison = compare(&run(1, 1.0, 0), &run(2, 1.0, 40), 0.03);
+    let worse: Vec<_> = comparison.changes.iter().filter(|change| change.finding == Finding::Worse).collect();
+    assert_eq!(worse.iter().map(|change| change.metric.as_str()).collect::<Vec<_>>(), ["success", "success"]);
+}
+
+#[test]
+fn what_cannot_be_compared_is_said() {
+    let mut other = run(2, 1.0, 0);
+    other.environment.cpu = Some("another".into());
+    other.subject.model = Some("another".into());
+    other.levels.iter_mut().for_each(|level| level.load = "5/s".into());
+    let comparison = compare(&run(1, 1.0, 0), &other, 0.03);
+    assert!(comparison.changes.is_empty());
+    for word in ["processor", "model", "no load in common"] {
+        assert!(comparison.warnings.iter().any(|warning| warning.contains(word)), "{:?}", comparison.warnings);
+    }
+}
