@@ -10,12 +10,12 @@ mod verdict;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use longshore_client::{DialectChoice, Fleet, FleetConfig, Pool, Retry, ServerConfig};
+use longshore_client::{DialectChoice, Fleet, FleetConfig, ServerConfig};
 use longshore_core::{Error, dialect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    load::{Bounds, Live, Raw, Stage, Target},
+    load::{Bounds, Live, Raw, Stage, Target, plain},
     measure::Timing,
     run::{Level, Plan, Run},
     schedule::{Schedule, Stop},
@@ -213,17 +213,8 @@ fn fleet(url: &str, spoken: Option<&str>, schedule: &Schedule) -> Result<Fleet, 
         longshore_core::Protocol::Grpc => server.grpc = Some(url.to_owned()),
         _ => server.rest = Some(url.to_owned()),
     }
-    let at_once = match schedule {
-        Schedule::Closed { concurrency } => *concurrency,
-        Schedule::Open(_) => 1000,
-    };
-    let config = FleetConfig {
-        servers: vec![server],
-        retry: Retry { max_attempts: 1 },
-        pool: Pool { max_idle_per_host: at_once.max(16), ..Pool::default() },
-        ..FleetConfig::default()
-    };
-    Fleet::builder(config).build()
+    let at_once = schedule.at_once();
+    Fleet::builder(plain(FleetConfig { servers: vec![server], ..FleetConfig::default() }, at_once)).build()
 }
 
 fn deviations(raw: &Raw, truths: &[Truth], stream: bool) -> Vec<Deviation> {

@@ -52,7 +52,7 @@ fn a_run_is_no_regression_of_itself() {
 #[test]
 fn alike_pass_nineteen_times_of_twenty() {
     let passed = |threshold: f64| {
-        (0..40)
+        (0..20)
             .filter(|&pair| !compare(&run(pair, 1.0, 0), &run(900 + pair, 1.0, 0), threshold).is_regression())
             .count()
     };

@@ -42,6 +42,9 @@ impl Gate {
     pub(super) fn next(&self, now: Duration) -> Option<u64> {
         let mut state = self.lock();
         if let Some((opened, before)) = state.opened {
+            // Due before the window opened, though it is sent after: one more of the warm-up.
+            let before = before + u64::from(now < opened);
+            state.opened = Some((opened, before));
             let end = self.stop.after.map(|after| opened + after);
             if let Some(end) = end.filter(|end| now >= *end) {
                 state.closed.get_or_insert(end);
@@ -120,7 +123,8 @@ mod tests {
         let gate = Gate::new(Stop { requests: Some(2), ..Stop::default() }, 1);
         assert_eq!(gate.next(ms(0)), Some(0));
         gate.ended(ms(10), None);
-        assert_eq!((gate.next(ms(10)), gate.next(ms(20)), gate.next(ms(30))), (Some(1), Some(2), None));
+        assert_eq!(gate.next(ms(9)), Some(1), "it was due in the warm-up");
+        assert_eq!((gate.next(ms(10)), gate.next(ms(20)), gate.next(ms(30))), (Some(2), Some(3), None));
         assert_eq!(gate.window(ms(99)), ms(10)..ms(30));
     }
 

@@ -8,9 +8,11 @@
 mod gate;
 mod live;
 mod pace;
+mod plain;
 mod request;
 mod stage;
 
 pub use live::{Live, Seen};
+pub use plain::plain;
 pub use request::{Measured, measure};
 pub use stage::{Bounds, Failure, Raw, Stage, Target};

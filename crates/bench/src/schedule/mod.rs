@@ -77,6 +77,15 @@ impl Schedule {
         }
     }
 
+    /// Connections that it may need: as many as requests at a time; in an open loop nobody knows, and these are enough
+    /// for most.
+    pub fn at_once(&self) -> usize {
+        match self {
+            Self::Closed { concurrency } => *concurrency,
+            Self::Open(_) => 10_000,
+        }
+    }
+
     /// Requests per second that it offers, where it is one number.
     pub fn rate(&self) -> Option<f64> {
         match self {

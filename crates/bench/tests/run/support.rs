@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use longshore_bench::{
-    load::{Live, Target},
+    load::{Live, Target, plain},
     run::{Plan, Run, Runner, Subject},
     schedule::{Schedule, Stop},
     workload::{Prompts, Task, Workload},
 };
-use longshore_client::{DialectChoice, Fleet, FleetConfig, Retry, ServerConfig};
+use longshore_client::{DialectChoice, Fleet, FleetConfig, ServerConfig};
 use longshore_core::{Error, Protocol, call::CacheUse, dialect};
 use longshore_sim::{SimConfig, Simulator};
 use tokio::sync::watch;
@@ -25,7 +25,7 @@ pub(crate) fn fleet(url: &str, spoken: &str) -> Arc<Fleet> {
         Protocol::Grpc => server.grpc = Some(url.into()),
         _ => server.rest = Some(url.into()),
     }
-    let config = FleetConfig { servers: vec![server], retry: Retry { max_attempts: 1 }, ..FleetConfig::default() };
+    let config = plain(FleetConfig { servers: vec![server], ..FleetConfig::default() }, 100);
     Arc::new(Fleet::builder(config).build().unwrap())
 }
 

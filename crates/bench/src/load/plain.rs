@@ -1,0 +1,25 @@
+//! A client that does what it is told, once: [`plain`].
+//!
+//! Whatever makes a client kind to its servers would hide what is measured: a second attempt, another server, a breaker,
+//! a queue of its own.
+
+use std::time::Duration;
+
+use longshore_client::{Breaker, FleetConfig, Health, Limits, Pool, Retry};
+
+/// The same servers, asked once for each call, by as many connections as there are calls at once.
+#[must_use]
+pub fn plain(config: FleetConfig, at_once: usize) -> FleetConfig {
+    FleetConfig {
+        retry: Retry { max_attempts: 1, budget_percent: 0, hedge_after: None, resume: false, ..config.retry },
+        breaker: Breaker { consecutive_faults: u32::MAX, min_calls: u32::MAX, ..config.breaker },
+        health: Health { interval: Duration::ZERO },
+        pool: Pool { max_idle_per_host: config.pool.max_idle_per_host.max(at_once), ..config.pool },
+        limits: Limits {
+            in_flight: config.limits.in_flight.max(at_once),
+            queue: config.limits.queue.max(at_once),
+            ..config.limits
+        },
+        ..config
+    }
+}
