@@ -1,10 +1,14 @@
 //! The command line: what can be written there, and nothing of what it does.
 
+mod bench;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueHint, builder::NonEmptyStringValueParser};
 use clap_complete::Shell;
 use longshore_sim::Distribution;
+
+pub(crate) use bench::{Bench, BenchCommand, Compare, Dialect, Load, Report, Task, Work};
 
 /// What follows the list of options in `--help`.
 const AFTER_HELP: &str = "\
@@ -16,6 +20,7 @@ Exit codes:
     4  no server answered
     5  unknown model
     6  the answer was interrupted
+    7  `bench compare` found a regression
   130  cancelled
 
 Try: longshore chat -m \"What is streaming?\"";
@@ -84,6 +89,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Be a model server for tests: as fast, slow or broken as you say.
     Sim(Sim),
+    /// Measure a server, a fleet or a gateway; compare what was measured.
+    Bench(Box<Bench>),
     /// Check, show or begin a configuration.
     #[command(subcommand)]
     Config(Config),
@@ -380,6 +387,16 @@ mod tests {
         check("longshore serve --listen 8400", false);
         check("longshore models --set inference.model=x -vv", true);
         check("longshore load", false);
+        check("longshore bench", true);
+        check("longshore bench --concurrency 1,5 --duration 2s --slo ttft=1s --json out.json", true);
+        check("longshore bench --rate 20..40", true);
+        check("longshore bench --rate 20 --poisson --requests 9", true);
+        check("longshore bench --rate 20 --concurrency 5", false);
+        check("longshore bench --poisson", false);
+        check("longshore bench --sweep 1..9", false);
+        check("longshore bench compare a", false);
+        check("longshore bench compare a latest --threshold 5% --json", true);
+        check("longshore bench list", true);
         check("longshore sim --tokens 3", true);
         check("longshore sim record --upstream http://localhost:1 --listen localhost:0 file --json", true);
         check("longshore sim record file", false);

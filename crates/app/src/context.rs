@@ -14,12 +14,13 @@ use std::{
 };
 
 use directories::BaseDirs;
-use longshore_client::Fleet;
+use longshore_client::{Fleet, ServerConfig};
 use longshore_config::{Candidate, Config, Loaded, Search, Sources};
 use longshore_core::{Answer, Backend, Call, Error, Op, call::CacheUse};
 
 use crate::{cli::Global, exit::Failure, terminal::Out};
 
+pub(crate) use backend::dialects;
 pub(crate) use compute::prepare as prepare_compute;
 pub(crate) use log::begin as begin_log;
 
@@ -43,7 +44,7 @@ impl Context {
     /// Builds the backend for a configuration. Nothing is connected or loaded yet.
     pub(crate) fn open(global: &Global, loaded: Loaded, mut out: Out, preload: bool) -> Result<Self, Failure> {
         let mut warnings = Vec::new();
-        let fleet = backend::open(&loaded.config, preload, &mut warnings)?;
+        let fleet = backend::open(&loaded.config, preload, &mut warnings, |fleet| fleet)?;
         for warning in warnings {
             out.note(&format!("warning: {warning}"));
         }
@@ -67,6 +68,28 @@ impl Context {
     pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Error> {
         self.fleet.call(call).await?.collect().await
     }
+}
+
+/// The configured servers and the engine, or `only` this server, asked once for each call by up to so many at once: for
+/// measuring.
+pub(crate) fn open_plain(
+    global: &Global,
+    config: &Config,
+    only: Option<ServerConfig>,
+    at_once: usize,
+    out: &mut Out,
+) -> Result<Arc<Fleet>, Failure> {
+    let mut warnings = Vec::new();
+    let tune = |fleet| longshore_bench::load::plain(fleet, at_once);
+    let fleet = match only {
+        Some(server) => backend::open_one(config, server, tune)?,
+        None => backend::open(config, false, &mut warnings, tune)?,
+    };
+    warnings.iter().for_each(|warning| out.note(&format!("warning: {warning}")));
+    if let Some(name) = &global.server {
+        backend::check_name(&fleet, name)?;
+    }
+    Ok(fleet)
 }
 
 /// A configuration, and where it was found.
@@ -121,6 +144,11 @@ pub(crate) fn candidates(global: &Global) -> Vec<Candidate> {
 /// The file of earlier questions; `None` where there is no home.
 pub(crate) fn history_file() -> Option<PathBuf> {
     Some(BaseDirs::new()?.data_dir().join("longshore").join("history"))
+}
+
+/// The folder of benchmark runs; `None` where there is no home.
+pub(crate) fn bench_folder() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.data_dir().join("longshore").join("bench"))
 }
 
 /// Whether `NO_COLOR` asks for plain text.

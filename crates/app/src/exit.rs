@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     UnknownModel = 5,
     /// The answer broke off; what had arrived was shown.
     Interrupted = 6,
+    /// `bench compare` found a regression.
+    Regression = 7,
     /// Ctrl-C.
     Cancelled = 130,
 }

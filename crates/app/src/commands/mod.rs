@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments and a [`Context`], speaks through its `out`, and returns what it could not do.
 
+mod bench;
 mod cassette;
 mod chat;
 mod completions;
@@ -56,6 +57,7 @@ fn run(cli: Cli, manner: Manner) -> Result<(), Failure> {
     let command = match command {
         Some(Command::Config(command)) => return config::run(command, &global, &mut out),
         Some(Command::Completions { shell }) => return completions::run(shell, &mut out),
+        Some(Command::Bench(arguments)) => return bench::run(*arguments, &global, out),
         Some(Command::Serve(arguments)) => return serve_forever(&arguments, &global, out),
         Some(Command::Sim(arguments)) => return simulate(arguments, &global, out),
         None => return serve_forever(&Serve::default(), &global, out),
@@ -95,9 +97,12 @@ async fn one_shot(command: Command, context: &mut Context) -> Result<(), Failure
         Command::Unload(arguments) => load::unload(&arguments, context).await,
         Command::Pull(arguments) => load::pull(&arguments, context).await,
         Command::Servers => servers::run(context).await,
-        Command::Chat(_) | Command::Serve(_) | Command::Sim(_) | Command::Config(_) | Command::Completions { .. } => {
-            Ok(())
-        }
+        Command::Bench(_)
+        | Command::Chat(_)
+        | Command::Serve(_)
+        | Command::Sim(_)
+        | Command::Config(_)
+        | Command::Completions { .. } => Ok(()),
     }
 }
 

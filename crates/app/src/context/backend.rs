@@ -15,13 +15,28 @@ use crate::exit::Failure;
 use super::variable;
 
 /// The backend of this configuration; with `preload`, the engine begins to load its built-in model. What a person should
-/// know goes to `warnings`.
-pub(crate) fn open(config: &Config, preload: bool, warnings: &mut Vec<String>) -> Result<Arc<Fleet>, Failure> {
+/// know goes to `warnings`; `tune` has the last word about how servers are called.
+pub(crate) fn open(
+    config: &Config,
+    preload: bool,
+    warnings: &mut Vec<String>,
+    tune: impl FnOnce(FleetConfig) -> FleetConfig,
+) -> Result<Arc<Fleet>, Failure> {
     let servers: Vec<ServerConfig> = config.servers.iter().map(|server| server_config(server, warnings)).collect();
     let has_servers = !servers.is_empty();
-    let builder = with_engine(Fleet::builder(fleet_config(config, servers)), config, preload, has_servers)?;
+    let builder = with_engine(Fleet::builder(tune(fleet_config(config, servers))), config, preload, has_servers)?;
     let built = builder.build().map_err(|error| Failure::Configuration(error.to_string()))?;
     Ok(Arc::new(built))
+}
+
+/// A server that nobody configured, called as the configuration says.
+pub(crate) fn open_one(
+    config: &Config,
+    server: ServerConfig,
+    tune: impl FnOnce(FleetConfig) -> FleetConfig,
+) -> Result<Arc<Fleet>, Failure> {
+    let built = Fleet::builder(tune(fleet_config(config, vec![server]))).build();
+    built.map(Arc::new).map_err(|error| Failure::Usage(error.message().to_owned()))
 }
 
 /// Whether there is a server of this name.
@@ -141,7 +156,7 @@ fn server_config(server: &Server, warnings: &mut Vec<String>) -> ServerConfig {
 }
 
 /// A choice in the configuration is a family: `oip` is spoken over REST and over gRPC.
-fn dialects(choice: longshore_config::DialectChoice) -> DialectChoice {
+pub(crate) fn dialects(choice: longshore_config::DialectChoice) -> DialectChoice {
     use longshore_config::DialectChoice as Choice;
     let family = match choice {
         Choice::Auto => return DialectChoice::Auto,

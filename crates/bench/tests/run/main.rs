@@ -4,4 +4,5 @@
 
 mod bad_servers;
 mod modes;
+mod page;
 mod support;
