@@ -201,7 +201,12 @@ async fn replay(
     let target = Target { backend: Arc::new(backend), workload: Arc::new(workload), pid: None };
     let stage = Stage { schedule: schedule.clone(), stop, bounds: Bounds::default(), seed: run.subject.seed };
     let never = std::future::pending();
-    stage.run(&target, &Arc::new(Live::default()), never).await.map_err(|error| Error::invalid(error.to_string()))
+    let raw = stage.run(&target, &Arc::new(Live::default()), never).await;
+    let raw = raw.map_err(|error| Error::invalid(error.to_string()))?;
+    match raw.failures.values().next() {
+        Some(failure) => Err(failure.first.clone()),
+        None => Ok(raw),
+    }
 }
 
 /// The simulator as the run's server was spoken to.

@@ -9,7 +9,7 @@ use longshore_core::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
     time::{Instant, sleep, timeout},
 };
 
@@ -54,6 +54,8 @@ pub struct Simulator {
     url: String,
     token: String,
     _child: Child,
+    /// A simulator that cannot speak any more ends.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Simulator {
@@ -74,11 +76,11 @@ impl Simulator {
             .spawn()
             .map_err(|error| failed("the simulator does not start").caused_by(error))?;
         let Some(out) = child.stdout.take() else { return Err(failed("the simulator has no output")) };
-        let announced = timeout(PATIENCE, announcement(BufReader::new(out)));
-        let Ok(Some((url, token))) = announced.await else {
+        let mut out = BufReader::new(out);
+        let Ok(Some((url, token))) = timeout(PATIENCE, announcement(&mut out)).await else {
             return Err(failed("the simulator does not say where it listens"));
         };
-        Ok(Self { url, token, _child: child })
+        Ok(Self { url, token, _child: child, _out: out })
     }
 
     /// Where it listens.

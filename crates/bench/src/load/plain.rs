@@ -1,7 +1,8 @@
 //! A client that does what it is told, once: [`plain`].
 //!
 //! Whatever makes a client kind to its servers would hide what is measured: a second attempt, another server, a breaker,
-//! a queue of its own.
+//! a queue of its own, calls that are joined. A response cache stays where it is configured: each call says whether it
+//! may answer.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub fn plain(config: FleetConfig, at_once: usize) -> FleetConfig {
     FleetConfig {
         retry: Retry { max_attempts: 1, budget_percent: 0, hedge_after: None, resume: false, ..config.retry },
         breaker: Breaker { consecutive_faults: u32::MAX, min_calls: u32::MAX, ..config.breaker },
+        batch: None,
         health: Health { interval: Duration::ZERO },
         pool: Pool { max_idle_per_host: config.pool.max_idle_per_host.max(at_once), ..config.pool },
         limits: Limits {
