@@ -130,3 +130,22 @@ async fn rows_of_tensors_are_joined_where_the_model_allows_it() {
         assert_eq!(output.outputs[0].data(), expected.data());
     }
 }
+
+/// Whoever comes after a crowd finds an idle server again.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_after_a_crowd() {
+    let latency = Latency { ttft: Duration::from_millis(2).into(), ..Latency::default() };
+    let simulator = Simulator::builder().model(Model::embedding("embed")).latency(latency).start().await.unwrap();
+    let fleet = fleet(&simulator, patient());
+    for round in 0..20 {
+        let crowd = (0..16).map(|_| {
+            let fleet = fleet.clone();
+            tokio::spawn(async move { ask(&fleet, embed(&["a text"])).await })
+        });
+        for answer in join_all(crowd).await {
+            assert_eq!(answer.unwrap().unwrap().embeddings.len(), 1);
+        }
+        let alone = tokio::time::timeout(Duration::from_secs(10), ask(&fleet, embed(&["alone"]))).await;
+        assert!(alone.is_ok(), "round {round}: somebody still holds the lane");
+    }
+}
