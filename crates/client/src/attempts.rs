@@ -8,7 +8,7 @@
 //!
 //! Dropping the future drops the attempts in the air, the wait and the hedge with it.
 
-mod backoff;
+pub(crate) mod backoff;
 pub(crate) mod budget;
 mod flight;
 mod ledger;

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{
     HeaderName, HeaderValue, Request, Uri,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, LOCATION, TE},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, LOCATION, TE},
     response,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::Full;
-use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Received, Reply, Route, Sent};
+use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Received, Reply, Route, Sent, framing::Framer};
 use tokio::time::Instant;
 
 use crate::{
@@ -182,8 +182,9 @@ impl Endpoint {
         let (response, connected_at) = self.http.send(request, phases.head()).await?;
         let (head, body) = response.into_parts();
         refuse_redirect(&head)?;
+        refuse_compressed(&head)?;
         let framing = dialect.framing(call, &head);
-        let framer = framing.framer(self.limit(framing));
+        let framer = self.framer(framing);
         let decoder = dialect.reply_decoder(call, peer, &head);
         let clock = Clock::new(phases, connected_at);
         let events = Exchange::new(Arc::clone(&self.subject), body, framer, decoder, clock)
@@ -210,11 +211,14 @@ impl Endpoint {
         Ok(Request::from_parts(parts, Full::new(body)))
     }
 
-    fn limit(&self, framing: Framing) -> usize {
-        match framing {
-            Framing::Whole | Framing::Grpc => self.shared.limits.reply_body_bytes,
-            Framing::Sse | Framing::Ndjson => self.shared.limits.stream_event_bytes,
-        }
+    /// What cuts a reply into frames, and what its limit is called.
+    fn framer(&self, framing: Framing) -> (Framer, &'static str) {
+        let limits = &self.shared.limits;
+        let (limit, name) = match framing {
+            Framing::Whole | Framing::Grpc => (limits.reply_body_bytes, "limits.reply_body"),
+            Framing::Sse | Framing::Ndjson => (limits.stream_event_bytes, "limits.stream_event"),
+        };
+        (framing.framer(limit), name)
     }
 
     /// A whole generation stands behind the head of a unary answer, and often behind that of a stream from a cold
@@ -250,6 +254,20 @@ fn grpc_timeout(left: Duration) -> HeaderValue {
 /// Whether a model makes the answer: content is a part of something longer, and it may take its time.
 pub(crate) fn generates(op: &Op) -> bool {
     matches!(op, Op::Chat(_) | Op::Complete(_) | Op::Embed(_) | Op::Infer(_))
+}
+
+/// What is packed could unpack to anything, so it was not asked for.
+fn refuse_compressed(head: &response::Parts) -> Result<(), Error> {
+    let packed = head.headers.get(CONTENT_ENCODING).filter(|value| *value != "identity");
+    match packed {
+        None => Ok(()),
+        Some(how) => {
+            let how = how.to_str().unwrap_or("in some way");
+            Err(Error::protocol(format!("the reply is compressed ({how}), and `identity` was asked for"))
+                .status(head.status.as_u16())
+                .sent(Sent::Yes))
+        }
+    }
 }
 
 fn refuse_redirect(head: &response::Parts) -> Result<(), Error> {

@@ -120,7 +120,7 @@ async fn goaway_lets_the_reply_finish_and_ends_the_connection() {
 
 #[tokio::test]
 async fn grpc_ends_without_a_status() {
-    let (_simulator, mut client) = with(Effect::MissingGrpcStatus).await;
+    let (_simulator, mut client) = with(Effect::MissingGrpcStatus { after_tokens: None }).await;
     let seen = client.describe().await.unwrap();
     assert_eq!(seen.head.status().as_u16(), 200);
     assert!(!seen.data.is_empty() && !seen.head.headers().contains_key("grpc-status"));

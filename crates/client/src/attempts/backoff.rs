@@ -7,7 +7,7 @@ use longshore_core::Error;
 use crate::config::Retry;
 
 /// A server that asks for more than this does not mean it: rate limits are per day at most.
-const ABSURD: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const ABSURD: Duration = Duration::from_secs(24 * 3600);
 
 /// The wait before round `round` (the second is 1): twice as much each time up to a limit, and a random part of that,
 /// `unit` being between 0 and 1 (full jitter), so that those who failed together do not come back together.

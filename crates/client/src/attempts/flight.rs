@@ -12,7 +12,7 @@ use crate::{
     health::{Pass, Slot},
     member::{Errand, Tried, since},
     registry::Warmth,
-    transport::Failure,
+    transport::{Failure, Subject},
 };
 
 /// One attempt under way. Dropping it gives the request up.
@@ -50,12 +50,18 @@ impl Flight {
             let slot = match timeout_at(deadline, entering).await {
                 Ok(Ok(slot)) => slot,
                 Ok(Err(error)) => return Landed::failed(way.route(), error),
-                Err(_) => return Landed::failed(way.route(), late(launched, "no free place", Sent::No)),
+                Err(_) => {
+                    let error = late(&way.route(), launched, "no free place", Sent::No);
+                    return Landed::failed(way.route(), error);
+                }
             };
             let started = Instant::now();
             let tried = timeout_at(deadline, member.attempt(way, &errand)).await;
-            let tried = tried
-                .unwrap_or_else(|_| Tried::Failed(way.route(), Failure::from(late(started, "no answer", Sent::Maybe))));
+            let tried = tried.unwrap_or_else(|_| {
+                let route = way.route();
+                let error = late(&route, started, "no answer", Sent::Maybe);
+                Tried::Failed(route, Failure::from(error))
+            });
             Landed { tried, slot, started }
         };
         let launched = Instant::now();
@@ -84,9 +90,11 @@ impl Landed {
     }
 }
 
-fn late(since_when: Instant, what: &str, sent: Sent) -> Error {
-    let message = format!("{what} after {:?}, when the deadline of the whole call passed", since(since_when));
-    Error::new(ErrorKind::Timeout, message).sent(sent)
+fn late(route: &Route, since_when: Instant, what: &str, sent: Sent) -> Error {
+    let waited = since(since_when).as_secs_f64();
+    let message = format!("{what} after {waited:.1} s, when the deadline of the whole call passed");
+    let subject = Subject { server: Arc::clone(&route.server), endpoint: Arc::clone(&route.endpoint) };
+    subject.locate(Error::new(ErrorKind::Timeout, message).sent(sent))
 }
 
 /// The attempts under way.

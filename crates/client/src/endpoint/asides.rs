@@ -45,7 +45,7 @@ impl Endpoint {
         let phases = Phases { deadline: phases.deadline.min(deadline), ..phases };
         let (response, connected_at) = self.http.send(self.request(request, phases.deadline)?, phases.head()).await?;
         let (head, body) = response.into_parts();
-        let framer = Framing::Whole.framer(self.limit(Framing::Whole));
+        let framer = self.framer(Framing::Whole);
         let clock = Clock::new(phases, connected_at);
         // Read to its end even if it is a refusal, so that the connection can be used again.
         let mut events = Exchange::new(self.subject.clone(), body, framer, Box::new(Verbatim), clock);

@@ -17,6 +17,7 @@ use super::{
     watch::Reach,
 };
 use crate::{
+    attempts::backoff::ABSURD,
     config::{Breaker as Rules, FleetConfig},
     metrics,
 };
@@ -122,7 +123,8 @@ impl Vitals {
             Blame::BackPressure if error.was_sent() == Sent::No => self.released(model, began, now),
             Blame::BackPressure => self.change(model, now, |condition| {
                 condition.trouble(elapsed, now);
-                condition.rests_until = error.wait().map(|wait| now + wait.min(LONGEST_REST));
+                let wait = error.wait().filter(|wait| *wait <= ABSURD);
+                condition.rests_until = wait.map(|wait| now + wait.min(LONGEST_REST));
                 condition.breaker.released(began, now);
             }),
             Blame::Fault => self.change(model, now, |condition| {
@@ -259,8 +261,12 @@ mod tests {
         fail(&vitals, &model, &busy(7), 1);
         let rest = |now| vitals.read("m", now).rests_until.map(|until| until.saturating_duration_since(now).as_secs());
         assert!(matches!(rest(Instant::now()), Some(6 | 7)));
-        fail(&vitals, &model, &busy(1_000_000), 1);
+        fail(&vitals, &model, &busy(10_000), 1);
         assert!(matches!(rest(Instant::now()), Some(59 | 60)));
+        // What makes no sense is not kept.
+        fail(&vitals, &model, &busy(1_000_000), 1);
+        assert_eq!(rest(Instant::now()), None);
+        fail(&vitals, &model, &busy(7), 1);
         vitals.admit(&model, Instant::now(), false).unwrap().answered(Instant::now());
         assert_eq!(rest(Instant::now()), None);
     }

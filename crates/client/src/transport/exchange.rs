@@ -52,6 +52,8 @@ pub(crate) struct Exchange {
     /// `None` once it has ended or is of no use any more.
     body: Option<Leased>,
     framer: Framer,
+    /// What the framer's limit is called.
+    limit: &'static str,
     decoder: Box<dyn ReplyDecoder>,
     trailers: Option<HeaderMap>,
     clock: Clock,
@@ -71,7 +73,7 @@ impl Exchange {
     pub(crate) fn new(
         subject: Arc<Subject>,
         body: Leased,
-        framer: Framer,
+        (framer, limit): (Framer, &'static str),
         decoder: Box<dyn ReplyDecoder>,
         clock: Clock,
     ) -> Self {
@@ -79,6 +81,7 @@ impl Exchange {
             subject,
             body: Some(body),
             framer,
+            limit,
             decoder,
             trailers: None,
             clock,
@@ -131,7 +134,11 @@ impl Exchange {
         self.received.add_bytes(bytes.len());
         let cut = self.framer.push(bytes, &mut self.frames);
         self.decode(at)?;
-        cut
+        // Whoever meets a limit wants to know which it is.
+        cut.map_err(|error| match error.kind() {
+            ErrorKind::TooLarge => error.context("limit", self.limit),
+            _ => error,
+        })
     }
 
     fn take_end(&mut self, at: Instant) -> Result<(), Error> {

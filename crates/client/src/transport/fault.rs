@@ -33,6 +33,10 @@ pub(crate) fn of_request(error: ClientError, used: bool, limit: Duration) -> Fai
     if connecting && found.kind == ErrorKind::Timeout {
         found = Found::new(ErrorKind::Timeout, format!("no connection within {limit:?} (connect timeout)")).not_sent();
     } else if connecting {
+        if found.closed {
+            // A connection that was there, and was none yet for HTTP.
+            found.message = format!("{}, in the TLS handshake", found.message);
+        }
         found.kind = ErrorKind::Connect;
         found.sent = Sent::No;
     } else if found.kind == ErrorKind::Interrupted {
@@ -223,6 +227,19 @@ fn of_alert(text: &str) -> String {
     }
 }
 
+/// The names of a certificate, which rustls gives as `DnsName("a.example")`.
+fn of_names(presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inside = name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")"));
+        inside.unwrap_or(name).to_owned()
+    };
+    if presented.is_empty() {
+        "no name at all".into()
+    } else {
+        presented.iter().map(bare).collect::<Vec<_>>().join(", ")
+    }
+}
+
 fn of_certificate(reason: &CertificateError) -> String {
     match reason {
         CertificateError::UnknownIssuer => {
@@ -236,11 +253,9 @@ fn of_certificate(reason: &CertificateError) -> String {
             "the server's certificate is not valid yet".into()
         }
         CertificateError::NotValidForName => "the server's certificate is for another name".into(),
-        CertificateError::NotValidForNameContext { expected, presented } => format!(
-            "the server's certificate is not for {}, but for {}",
-            expected.to_str(),
-            if presented.is_empty() { "no name at all".into() } else { presented.join(", ") }
-        ),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            format!("the server's certificate is not for {}, but for {}", expected.to_str(), of_names(presented))
+        }
         other => format!("the server's certificate is not valid: {other}"),
     }
 }

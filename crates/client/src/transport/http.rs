@@ -92,7 +92,10 @@ impl Http {
                 let result = match head {
                     None => response.await,
                     Some((limit, name)) => {
-                        timeout_at(connected_at + limit, response).await.map_err(|_| late(limit, name))?
+                        timeout_at(connected_at + limit, response).await.map_err(|_| {
+                            distrust(&connection);
+                            late(limit, name)
+                        })?
                     }
                 };
                 (result, lease, connected_at)
@@ -122,6 +125,16 @@ fn client(protocol: Protocol, connector: Connector, pool: &Pool) -> Client<Conne
 
 fn late(limit: Duration, name: &str) -> Error {
     Error::new(ErrorKind::Timeout, format!("no answer within {limit:?} ({name} timeout)"))
+}
+
+/// A connection that has never carried a reply and is silent now may be one that nobody reads: the next request gets
+/// another. (Of HTTP/2; over HTTP/1.1 it is closed anyway.)
+fn distrust(connection: &CaptureConnection) {
+    if !was_used(connection)
+        && let Some(connected) = connection.connection_metadata().as_ref()
+    {
+        connected.poison();
+    }
 }
 
 fn name(connection: &CaptureConnection) -> Option<Name> {

@@ -15,6 +15,8 @@ pub fn kind_of_status(status: StatusCode) -> ErrorKind {
         408 | 504 => ErrorKind::Timeout,
         413 | 431 => ErrorKind::TooLarge,
         429 | 503 => ErrorKind::Overloaded,
+        // Not of any RFC: nginx's, and google.rpc.Code's for CANCELLED.
+        499 => ErrorKind::Cancelled,
         400..=499 => ErrorKind::InvalidRequest,
         500..=599 => ErrorKind::Server,
         _ => ErrorKind::Protocol,

@@ -115,7 +115,8 @@ pub(crate) fn of_events(effect: &Effect, events: Events, cut: &Cut) -> Events {
             let error = Error::new(ErrorKind::Server, message.clone());
             first_tokens(events, *after_tokens).chain(stream::iter([Err(error)])).boxed()
         }
-        Effect::EndWithoutMark { after_tokens } => {
+        Effect::EndWithoutMark { after_tokens }
+        | Effect::MissingGrpcStatus { after_tokens: after_tokens @ Some(_) } => {
             let events = first_tokens(events, after_tokens.unwrap_or(u32::MAX));
             events.filter(|event| std::future::ready(!matches!(event, Ok(e) if is_end(&e.kind)))).boxed()
         }

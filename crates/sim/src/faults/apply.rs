@@ -58,7 +58,7 @@ pub(crate) async fn apply(
             return Ok(good(response, place));
         }
         // Elsewhere than in its protocol, an effect has none.
-        Effect::MissingGrpcStatus if !place.grpc => return Ok(good(response, place)),
+        Effect::MissingGrpcStatus { .. } if !place.grpc => return Ok(good(response, place)),
         // An error of gRPC without an answer before it is its head alone, which must end the stream.
         Effect::InBandError { .. }
         | Effect::DoneAfterError { .. }

@@ -188,8 +188,12 @@ pub enum Effect {
     },
     /// HTTP/2: GOAWAY while the reply, which comes complete, is on its way. HTTP/1.1: `Connection: close`.
     Goaway,
-    /// gRPC: the stream ends without trailers. Without effect on REST.
-    MissingGrpcStatus,
+    /// gRPC: the reply ends without trailers. Without effect on REST.
+    MissingGrpcStatus {
+        /// Tokens of a stream before it; all of them, and what marks the last one, if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_tokens: Option<u32>,
+    },
     /// The connection is reset, and the port is closed for a while: connecting is refused.
     Refuse {
         /// How long.
@@ -237,6 +241,12 @@ fn refused_stream() -> u32 {
 }
 
 impl Effect {
+    /// A wait as a client can read it: a date has whole seconds, so up to one of them is lost.
+    pub(crate) fn as_written(&self, wait: Duration, grpc: bool) -> Duration {
+        let date = matches!(self, Self::Status { retry_after: Some(RetryAfter::Date(_)), .. });
+        if date && !grpc { wait.saturating_sub(Duration::from_secs(1)) } else { wait }
+    }
+
     /// The name that stands in rules and logs.
     pub fn name(&self) -> &'static str {
         match self {
@@ -267,7 +277,7 @@ impl Effect {
             Self::ResetAtByte { .. } => "reset_at_byte",
             Self::RstStream { .. } => "rst_stream",
             Self::Goaway => "goaway",
-            Self::MissingGrpcStatus => "missing_grpc_status",
+            Self::MissingGrpcStatus { .. } => "missing_grpc_status",
             Self::Refuse { .. } => "refuse",
             Self::AcceptAndNeverRead => "accept_and_never_read",
             Self::SlowAccept { .. } => "slow_accept",

@@ -97,7 +97,7 @@ impl Writer {
             Effect::SplitAtEveryByte => self.split(place.http2).await,
             Effect::HugeLine { bytes } => self.huge_line(*bytes).await,
             Effect::EndWithoutMark { .. } if !place.streams && !place.grpc => self.half().await,
-            Effect::MissingGrpcStatus => self.data_only().await,
+            Effect::MissingGrpcStatus { .. } => self.data_only().await,
             Effect::Duplicate { piece } => self.pieces(*piece, |_, piece| [piece.clone(), piece]).await,
             Effect::Garble { piece } => self.pieces(*piece, |form, piece| [form.garbled(&piece), Bytes::new()]).await,
             Effect::SseNoise { bom, crlf, comments, multi_line } => {

@@ -42,6 +42,7 @@ pub(super) async fn handle(
         shared.engine.observer().metrics.connection_used();
     }
     let grpc = is_grpc(request.headers());
+    let streamed = request.uri().path().ends_with(STREAM_OF_CALLS);
     let protocol = if grpc { "grpc" } else { "rest" };
     let path = request.uri().path().to_owned();
     let route = [request.method().as_str(), " ", &path].concat();
@@ -56,7 +57,7 @@ pub(super) async fn handle(
     let exchange = Arc::new(Exchange::new(shared.clone(), record.clone(), path, protocol));
     let backend: Arc<dyn Backend> = exchange.clone();
     let response = shared.service.respond(request, &backend).await;
-    if grpc && shared.timeline.has_rules() {
+    if grpc && streamed && shared.timeline.has_rules() {
         // A reply to a stream of calls begins before there is a call.
         exchange.first_call().await;
     }
@@ -184,7 +185,7 @@ impl Exchange {
         if let Some(error) = faults::refusal(&effect).or_else(|| never_answered(&effect)) {
             record.note(|draft| {
                 draft.error = Some(error.kind().as_str());
-                draft.come_back_after = error.wait();
+                draft.come_back_after = error.wait().map(|wait| effect.as_written(wait, self.protocol == "grpc"));
             });
             return Err(error);
         }
@@ -241,6 +242,9 @@ fn keep_text(events: Events, record: Arc<Record>) -> Events {
     };
     events.inspect(keep).boxed()
 }
+
+/// The one method whose request is a stream.
+const STREAM_OF_CALLS: &str = "/ModelStreamInfer";
 
 /// How long a stream of calls may hold back the head of its reply, in which a fault may have to be written.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(250);

@@ -144,7 +144,7 @@ async fn http2_streams_are_reset_before_and_after_the_head() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trailers_may_be_missing() {
     for path in [grpc::INFER, grpc::STREAM] {
-        let simulator = with(Effect::MissingGrpcStatus).await;
+        let simulator = with(Effect::MissingGrpcStatus { after_tokens: None }).await;
         let got = grpc::call(simulator.address(), path, &infer()).await;
         assert!(!got.messages().is_empty() && got.trailers.is_none() && got.reset.is_none(), "{got:?}");
         assert_eq!(got.status(), None);
