@@ -91,18 +91,19 @@ impl Http {
                 let (lease, connected_at) = (lend(&connection), Instant::now());
                 let result = match head {
                     None => response.await,
-                    Some((limit, name)) => {
-                        timeout_at(connected_at + limit, response).await.map_err(|_| {
-                            distrust(&connection);
-                            late(limit, name)
-                        })?
-                    }
+                    Some((limit, name)) => timeout_at(connected_at + limit, response).await.map_err(|_| {
+                        distrust(&connection);
+                        late(limit, name)
+                    })?,
                 };
                 (result, lease, connected_at)
             }
         };
         let response = result.map_err(|error| fault::of_request(error, was_used(&connection), self.connect_limit))?;
         self.book.heard(response.headers());
+        if let Some(name) = name(&connection) {
+            name.replied();
+        }
         Ok((response.map(|body| Leased::new(body, lease, held)), connected_at))
     }
 }

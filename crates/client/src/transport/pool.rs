@@ -81,6 +81,8 @@ struct Conn {
     /// Requests on it.
     streams: usize,
     requests: u64,
+    /// The head of a reply has come over it.
+    replied: bool,
     handle: Option<CaptureConnection>,
     /// Why it is out of use, or what was last heard of it.
     end: Option<Closed>,
@@ -119,7 +121,8 @@ impl Book {
         let mut state = self.lock();
         let (id, now) = (state.created, Instant::now());
         state.created += 1;
-        let conn = Conn { made: now, idle_since: now, streams: 0, requests: 0, handle: None, end: None };
+        let conn =
+            Conn { made: now, idle_since: now, streams: 0, requests: 0, replied: false, handle: None, end: None };
         state.open.insert(id, conn);
         metrics::connection_opened(&self.labels);
         Entry { name: Name { book: Arc::clone(self), id }, _permit: permit }
@@ -201,7 +204,14 @@ pub(crate) struct Name {
 impl Name {
     /// Whether it has carried a reply before: one that then closes without a word met its keep-alive's end.
     pub(crate) fn was_used(&self) -> bool {
-        self.book.lock().open.get(&self.id).is_some_and(|conn| conn.requests > 1)
+        self.book.lock().open.get(&self.id).is_some_and(|conn| conn.replied)
+    }
+
+    /// The head of a reply has come.
+    pub(crate) fn replied(&self) {
+        if let Some(conn) = self.book.lock().open.get_mut(&self.id) {
+            conn.replied = true;
+        }
     }
 
     /// A request goes over it.
