@@ -4,7 +4,7 @@
 //! What must hold, whatever happens: a call gets one answer at most, and a whole one is the right one; every request that
 //! a server has seen is in a ledger; no repetition goes beyond the budget; the deadline is kept.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests fails like a test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a helper of tests fails like a test")]
 
 mod world;
 
