@@ -97,13 +97,7 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             queue: config.limits.queue as usize,
         },
         cache: config.cache.enabled.then(|| cache_config(&config.cache)),
-        batch: config.batch.enabled.then(|| BatchConfig {
-            max_size: config.batch.max_size as usize,
-            max_wait: config.batch.max_wait,
-            embeddings: config.batch.embeddings,
-            completions: config.batch.completions,
-            tensors: config.batch.tensors,
-        }),
+        batch: config.batch.enabled.then_some(batch_config(&config.batch)),
         models_ttl: config.cache.models_ttl,
         lifecycle: Lifecycle {
             poll: models.poll,
@@ -111,6 +105,16 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             drain: models.drain,
             unload_busy: models.unload_busy,
         },
+    }
+}
+
+fn batch_config(batch: &longshore_config::Batch) -> BatchConfig {
+    BatchConfig {
+        max_size: batch.max_size as usize,
+        max_wait: batch.max_wait,
+        embeddings: batch.embeddings,
+        completions: batch.completions,
+        tensors: batch.tensors,
     }
 }
 
