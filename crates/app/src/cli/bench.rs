@@ -236,3 +236,24 @@ fn rates(text: &str) -> Result<(f64, f64), String> {
     let rate = |text: &str| text.trim().parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
     rate(from).zip(rate(to)).ok_or_else(|| "requests a second such as 20, or 20..200".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_option_is_on_the_page() {
+        let page = include_str!("../../../../docs/benchmark.md");
+        let mut cli = Cli::command();
+        cli.build();
+        let bench = cli.find_subcommand("bench").unwrap();
+        let own = bench.get_arguments().filter(|argument| !argument.is_global_set() && argument.get_id() != "help");
+        let names: Vec<_> = own.filter_map(|argument| argument.get_long()).collect();
+        assert!(names.len() > 25, "{names:?}");
+        for name in names {
+            assert!(page.contains(&format!("--{name}")), "docs/benchmark.md does not tell of --{name}");
+        }
+    }
+}

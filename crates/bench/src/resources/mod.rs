@@ -26,8 +26,10 @@ use crate::{
 
 pub use process::{Process, Usage};
 
-/// How often the watcher looks.
+/// How often the watcher looks for lag.
 const EVERY: Duration = Duration::from_millis(20);
+/// Looks for lag between two looks at memory, which cost ten times as much.
+const MEMORY_EVERY: usize = 5;
 
 /// What a stage took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -119,13 +121,18 @@ fn watch(stop: &AtomicBool, runtime: &Handle, server: Option<u32>) -> Spent {
     let mut client = Watched::new(Process::Own);
     let mut server = server.map(|pid| Watched::new(Process::Other(pid)));
     let lags = Arc::new(Mutex::new(Vec::new()));
-    while !stop.load(Ordering::Acquire) {
+    for look in 0_usize.. {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
         let (asked, lags) = (Instant::now(), lags.clone());
         drop(runtime.spawn(async move {
             lags.lock().unwrap_or_else(PoisonError::into_inner).push(milliseconds(asked.elapsed()));
         }));
-        client.look();
-        server.iter_mut().for_each(Watched::look);
+        if look % MEMORY_EVERY == 0 {
+            client.look();
+            server.iter_mut().for_each(Watched::look);
+        }
         thread::park_timeout(EVERY);
     }
     let lags = std::mem::take(&mut *lags.lock().unwrap_or_else(PoisonError::into_inner));
