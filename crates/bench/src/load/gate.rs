@@ -41,10 +41,10 @@ impl Gate {
     /// The number of the request that is due at `now`; `None`: no more are sent.
     pub(super) fn next(&self, now: Duration) -> Option<u64> {
         let mut state = self.lock();
+        // Due before the window opened, though it is sent after: one more of the warm-up.
+        let mut early = false;
         if let Some((opened, before)) = state.opened {
-            // Due before the window opened, though it is sent after: one more of the warm-up.
-            let before = before + u64::from(now < opened);
-            state.opened = Some((opened, before));
+            early = now < opened;
             let end = self.stop.after.map(|after| opened + after);
             if let Some(end) = end.filter(|end| now >= *end) {
                 state.closed.get_or_insert(end);
@@ -54,6 +54,9 @@ impl Gate {
         }
         if state.closed.is_some() {
             return None;
+        }
+        if let (true, Some((_, before))) = (early, &mut state.opened) {
+            *before += 1;
         }
         state.issued += 1;
         Some(state.issued - 1)
