@@ -32,7 +32,15 @@ impl Spoken {
     pub(crate) fn supports(&self) -> Capabilities {
         self.dialect.supports(&self.peer)
     }
+
+    /// Whether it is the interface of one product, and the server is another.
+    fn is_imitated(&self) -> bool {
+        self.dialect.name() == OLLAMA && &*self.peer.name != OLLAMA
+    }
 }
+
+/// The dialect of one product, and the product's name.
+const OLLAMA: &str = "ollama";
 
 /// The dialect for `call`: the one it came in, so that its bytes can travel as they are, else the first that can. What a
 /// model takes and gives is told by those that have words for tensors.
@@ -103,6 +111,8 @@ impl Endpoint {
                 Err(failure) => failures.push((dialect.name(), failure)),
             }
         }
+        // What is only imitated comes last: it has fewer words than the server's own.
+        spoken.sort_by_key(Spoken::is_imitated);
         if spoken.is_empty() { Err(nobody(failures, self.protocol())) } else { Ok(spoken) }
     }
 

@@ -17,7 +17,7 @@ fn failing(index: u64, status: u16) -> Rule {
 #[tokio::test]
 async fn each_is_asked_alone_when_the_joint_request_fails() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     // The joint request is the second, and of those asked alone one is bad.
     simulator.set_rules(&[failing(1, 400), failing(3, 400)]).unwrap();
     let answers = one_then(&simulator, &backend, (0..4).map(|_| embed(&["a"])).collect()).await;
@@ -31,7 +31,7 @@ async fn each_is_asked_alone_when_the_joint_request_fails() {
 #[tokio::test]
 async fn what_must_not_be_sent_twice_is_not() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     simulator.set_rules(&[failing(1, 500)]).unwrap();
     let calls = (0..3).map(|_| Call { replayable: false, ..embed(&["a"]) }).collect();
     let answers = one_then(&simulator, &backend, calls).await;
@@ -42,7 +42,7 @@ async fn what_must_not_be_sent_twice_is_not() {
 #[tokio::test]
 async fn who_leaves_leaves_the_others() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     let mut first = Box::pin(ask(&backend, embed(&["first"])));
     work(&simulator, &mut first, 1).await;
     let mut waiting: Vec<_> = ["a", "b", "c"].iter().map(|text| Box::pin(ask(&backend, embed(&[text])))).collect();
@@ -57,7 +57,7 @@ async fn who_leaves_leaves_the_others() {
 #[tokio::test]
 async fn the_joint_request_ends_with_its_last_member() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, BatchConfig { max_size: 2, ..patient() });
+    let backend = fleet(&simulator, BatchConfig { max_size: 2, ..patient() }).await;
     let mut first = Box::pin(ask(&backend, embed(&["first"])));
     work(&simulator, &mut first, 1).await;
     let mut members: Vec<_> = ["a", "b"].iter().map(|text| Box::pin(ask(&backend, embed(&[text])))).collect();
@@ -87,7 +87,7 @@ async fn the_joint_request_ends_with_its_last_member() {
 #[tokio::test]
 async fn each_has_its_own_deadline() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, BatchConfig { max_size: 2, ..patient() });
+    let backend = fleet(&simulator, BatchConfig { max_size: 2, ..patient() }).await;
     let mut first = Box::pin(ask(&backend, embed(&["first"])));
     work(&simulator, &mut first, 1).await;
     let soon = Instant::now() + Duration::from_millis(60);
@@ -104,7 +104,7 @@ async fn each_has_its_own_deadline() {
 #[tokio::test]
 async fn a_deadline_holds_while_others_are_waited_for() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     let mut first = Box::pin(ask(&backend, embed(&["first"])));
     work(&simulator, &mut first, 1).await;
     let soon = Instant::now() + Duration::from_millis(60);

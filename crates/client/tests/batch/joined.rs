@@ -10,7 +10,7 @@ use super::*;
 #[tokio::test]
 async fn nobody_waits_for_an_idle_server() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     for _ in 0..3 {
         run(&simulator, ask(&backend, embed(&["a"]))).await.unwrap();
     }
@@ -20,7 +20,7 @@ async fn nobody_waits_for_an_idle_server() {
 #[tokio::test]
 async fn those_who_come_meanwhile_go_together_and_get_their_own() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     let texts = [&["first"][..], &["a", "bb"], &["ccc"], &["d", "e", "f"]];
     let answers = one_then(&simulator, &backend, texts.iter().map(|texts| embed(texts)).collect()).await;
     assert_eq!(asked(&simulator, "embed").len(), 2);
@@ -42,7 +42,7 @@ async fn those_who_come_meanwhile_go_together_and_get_their_own() {
 #[tokio::test]
 async fn a_full_request_goes_without_waiting() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, BatchConfig { max_size: 4, ..patient() });
+    let backend = fleet(&simulator, BatchConfig { max_size: 4, ..patient() }).await;
     let mut all = Box::pin(join_all((0..9).map(|_| ask(&backend, embed(&["a"])))));
     // One at once, and two full ones behind it.
     work(&simulator, &mut all, 3).await;
@@ -55,7 +55,7 @@ async fn a_full_request_goes_without_waiting() {
 #[tokio::test]
 async fn nobody_waits_longer_than_is_set() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, BatchConfig { max_wait: Duration::from_millis(5), ..patient() });
+    let backend = fleet(&simulator, BatchConfig { max_wait: Duration::from_millis(5), ..patient() }).await;
     let mut both = Box::pin(join_all([ask(&backend, embed(&["a"])), ask(&backend, embed(&["b"]))]));
     work(&simulator, &mut both, 2).await;
     assert!(asked(&simulator, "embed").is_empty(), "the first is still on its way");
@@ -65,7 +65,7 @@ async fn nobody_waits_longer_than_is_set() {
 #[tokio::test]
 async fn what_asks_for_something_else_is_not_joined() {
     let simulator = simulator().await;
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     let with = |dimensions| {
         let input = Prompt::from("a");
         Call::new(Op::Embed(Embedding { input, dimensions, ..Embedding::default() })).model("embed")
@@ -108,7 +108,7 @@ async fn rows_of_tensors_are_joined_where_the_model_allows_it() {
         let inference = Inference { id: Some(id.into()), inputs: vec![input], ..Inference::default() };
         Call::new(Op::Infer(inference)).model("sum")
     };
-    let backend = fleet(&simulator, patient());
+    let backend = fleet(&simulator, patient()).await;
     let rows = [&[1.0, 2.0][..], &[3.0, 4.0, 5.0, 6.0], &[7.0, 8.0]];
     let calls = || rows.iter().zip(["a", "b", "c"]).map(|(rows, id)| call(id, rows)).collect::<Vec<_>>();
     let mut answers = Vec::new();
@@ -136,7 +136,7 @@ async fn rows_of_tensors_are_joined_where_the_model_allows_it() {
 async fn nobody_waits_after_a_crowd() {
     let latency = Latency { ttft: Duration::from_millis(2).into(), ..Latency::default() };
     let simulator = Simulator::builder().model(Model::embedding("embed")).latency(latency).start().await.unwrap();
-    let fleet = fleet(&simulator, patient());
+    let fleet = fleet(&simulator, patient()).await;
     for round in 0..20 {
         let crowd = (0..16).map(|_| {
             let fleet = fleet.clone();

@@ -28,10 +28,13 @@ async fn simulator() -> Simulator {
     builder.latency(latency).virtual_time().start().await.unwrap()
 }
 
-/// A fleet of this simulator that joins calls.
-fn fleet(simulator: &Simulator, batch: BatchConfig) -> Fleet {
+/// A fleet of this simulator that joins calls. It knows the server already, so that what is in flight are calls.
+async fn fleet(simulator: &Simulator, batch: BatchConfig) -> Fleet {
     let server = ServerConfig { rest: Some(simulator.url()), ..ServerConfig::new("sim") };
-    Fleet::builder(FleetConfig { servers: vec![server], batch: Some(batch), ..FleetConfig::default() }).build().unwrap()
+    let config = FleetConfig { servers: vec![server], batch: Some(batch), ..FleetConfig::default() };
+    let fleet = Fleet::builder(config).build().unwrap();
+    fleet.refresh().await;
+    fleet
 }
 
 fn embed(texts: &[&str]) -> Call {
