@@ -87,13 +87,13 @@ impl Gather {
         put(&mut self.scheduled_ttft, timing.scheduled_ttft);
         put(&mut self.e2e, Some(timing.e2e));
         put(&mut self.scheduled_e2e, Some(timing.scheduled_e2e));
-        put(&mut self.tpot, timing.tpot);
-        for (gap, tokens) in &timing.gaps {
-            self.gap.add(*gap, 1.0);
-            self.itl.add(gap / tokens, *tokens);
-        }
         // Vectors and tensors have no characters, and no tokens either.
         if record.chunks.iter().any(|chunk| chunk.characters > 0) {
+            put(&mut self.tpot, timing.tpot);
+            for (gap, tokens) in &timing.gaps {
+                self.gap.add(*gap, 1.0);
+                self.itl.add(gap / tokens, *tokens);
+            }
             match timing.counted {
                 Counted::Usage => self.from_usage += 1,
                 Counted::Events => self.from_events += 1,

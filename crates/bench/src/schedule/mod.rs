@@ -136,13 +136,18 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed { concurrency } => write!(f, "C={concurrency}"),
-            Self::Open(Process::Fixed { rate }) => write!(f, "{rate}/s"),
-            Self::Open(Process::Poisson { rate }) => write!(f, "{rate}/s Poisson"),
-            Self::Open(Process::Gamma { rate, cv }) => write!(f, "{rate}/s gamma({cv})"),
+            Self::Open(Process::Fixed { rate }) => write!(f, "{}/s", short(*rate)),
+            Self::Open(Process::Poisson { rate }) => write!(f, "{}/s Poisson", short(*rate)),
+            Self::Open(Process::Gamma { rate, cv }) => write!(f, "{}/s gamma({cv})", short(*rate)),
             Self::Open(Process::Ramp { from, to, .. }) => write!(f, "{from}..{to}/s"),
             Self::Open(Process::Trace { trace, speed }) => write!(f, "trace of {} at {speed}x", trace.len()),
         }
     }
+}
+
+/// A sweep finds rates that nobody wants to read to the end.
+fn short(rate: f64) -> f64 {
+    (rate * 1e3).round() / 1e3
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ models:
         let level = only(&run);
         assert_eq!(level.success.value(), 1.0, "{word}: {:?}", level.failures);
         assert_eq!(level.counted.is_some(), tokens, "{word}");
-        assert!(level.metrics.ttft.is_some(), "{word}");
+        assert_eq!((level.metrics.ttft.is_some(), level.metrics.itl.is_some()), (true, tokens), "{word}");
     }
     let turns = simulator.log().iter().filter(|entry| entry.op == "chat").map(|entry| entry.prompt_tokens).max();
     assert!(turns.unwrap() > 5, "later turns carry what was said: {turns:?}");
