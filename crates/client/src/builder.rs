@@ -172,7 +172,8 @@ fn member(
         let http = Http::new(&server_name, protocol, connector, &config.pool);
         let speaks = speaks(&server.dialect, protocol).map_err(|problem| vec![problem])?;
         let shared = Arc::clone(shared);
-        let place = Place { server: Arc::clone(&server_name), address, protocol, speaks };
+        let end_mark = server.end_mark;
+        let place = Place { server: Arc::clone(&server_name), address, protocol, speaks, end_mark };
         let vitals = Vitals::new(&server_name, protocol, config);
         ways.push(Way::Remote(Box::new(Endpoint::new(place, credential.clone(), http, vitals, shared))));
     }

@@ -27,13 +27,14 @@ use std::{
 
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use longshore_core::{Backend, CacheStatus, Call, Error, Event, Op, Reply, call::CacheUse};
+use longshore_core::{Backend, CacheStatus, Call, Error, Event, EventKind, Op, Reply, call::CacheUse};
 use moka::sync::Cache as Memory;
 use tokio::time::Instant;
 
 use crate::{
     join::{Flight, Head, Watch},
     metrics,
+    transport::is_unmarked,
 };
 pub(crate) use canon::Canon;
 use disk::Disk;
@@ -302,7 +303,9 @@ struct Keep {
 
 impl Watch for Keep {
     fn complete(&mut self, head: &Head, events: &VecDeque<Event>) {
-        if head.cache != Some(CacheStatus::Miss) {
+        // Nobody has said that an answer without its end mark is whole.
+        let unmarked = matches!(events.back().map(|event| &event.kind), Some(EventKind::Done(end)) if is_unmarked(end));
+        if unmarked || head.cache != Some(CacheStatus::Miss) {
             return;
         }
         let entry = Arc::new(Entry::new(head, events, self.asked_as.clone(), self.cache.0.config.ttl));

@@ -75,6 +75,8 @@ pub struct ServerConfig {
     pub weight: u32,
     /// The protocol that is tried first; `None`: REST.
     pub prefer: Option<Protocol>,
+    /// Whether its streams must say that they are complete.
+    pub end_mark: EndMark,
 }
 
 impl ServerConfig {
@@ -89,6 +91,7 @@ impl ServerConfig {
             tls: Tls::default(),
             weight: 1,
             prefer: None,
+            end_mark: EndMark::default(),
         }
     }
 }
@@ -101,6 +104,18 @@ pub enum DialectChoice {
     Auto,
     /// These, the earlier one preferred. Each address uses those that its protocol carries.
     Named(Vec<&'static dyn Dialect>),
+}
+
+/// Whether a streamed answer must say that it is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndMark {
+    /// An answer that stops without its protocol's end mark is `Interrupted`.
+    #[default]
+    Required,
+    /// An answer of a model over SSE or NDJSON that has content, ends as HTTP says it should, and breaks off no event, is
+    /// complete without it. Its end is `Finish::Other("no_end_mark")`; it is not cached. What the server itself breaks
+    /// off looks complete then. Over gRPC the status always tells, so there it changes nothing.
+    Optional,
 }
 
 /// A text that is shown to nobody.

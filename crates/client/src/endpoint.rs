@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{
-    HeaderName, HeaderValue, Request, Uri,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, LOCATION, TE},
+    HeaderName, HeaderValue, Request, Uri, Version,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, TE, TRANSFER_ENCODING},
     response,
     uri::{Authority, PathAndQuery, Scheme},
 };
@@ -17,7 +17,7 @@ use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Received, Re
 use tokio::time::Instant;
 
 use crate::{
-    FleetConfig, Limits, Timeouts,
+    EndMark, FleetConfig, Limits, Timeouts,
     builder::user_agent,
     detect::{Identity, Speaks, Spoken, choose},
     health::Vitals,
@@ -77,6 +77,7 @@ pub(crate) struct Endpoint {
     address: Address,
     protocol: Protocol,
     pub(crate) speaks: Speaks,
+    end_mark: EndMark,
     pub(crate) identity: Identity,
     credential: Option<HeaderValue>,
     http: Http,
@@ -90,6 +91,7 @@ pub(crate) struct Place {
     pub(crate) address: Address,
     pub(crate) protocol: Protocol,
     pub(crate) speaks: Speaks,
+    pub(crate) end_mark: EndMark,
 }
 
 impl Endpoint {
@@ -100,9 +102,10 @@ impl Endpoint {
         vitals: Arc<Vitals>,
         shared: Arc<Shared>,
     ) -> Self {
-        let Place { server, address, protocol, speaks } = place;
+        let Place { server, address, protocol, speaks, end_mark } = place;
         let subject = Arc::new(Subject { server, endpoint: address.text() });
-        Self { subject, address, protocol, speaks, identity: Identity::default(), credential, http, vitals, shared }
+        let identity = Identity::default();
+        Self { subject, address, protocol, speaks, end_mark, identity, credential, http, vitals, shared }
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -189,8 +192,17 @@ impl Endpoint {
         let clock = Clock::new(phases, connected_at);
         let events = Exchange::new(Arc::clone(&self.subject), body, framer, decoder, clock)
             .generating(generates(&call.op))
+            .unmarked(self.may_end_unmarked(framing, &head))
             .counted(received);
         Ok(Reply::commit(self.route(dialect.name()), events.boxed()).await?)
+    }
+
+    /// Whether an answer may end without its end mark: only in a stream of text, and where HTTP tells its end from a
+    /// connection that broke.
+    fn may_end_unmarked(&self, framing: Framing, head: &response::Parts) -> bool {
+        let framed = head.version == Version::HTTP_2
+            || [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| head.headers.contains_key(name));
+        self.end_mark == EndMark::Optional && matches!(framing, Framing::Sse | Framing::Ndjson) && framed
     }
 
     /// What a dialect wrote, addressed and signed. The credential goes into requests to this address only.

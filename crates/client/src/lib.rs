@@ -49,8 +49,8 @@ pub use builder::FleetBuilder;
 pub use cache::{Cache, CacheConfig, Cached, DiskConfig};
 pub use check::EndpointHealth;
 pub use config::{
-    Breaker, DialectChoice, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts,
-    Tls,
+    Breaker, DialectChoice, EndMark, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig,
+    Timeouts, Tls,
 };
 pub use fleet::Fleet;
 pub use health::{EndpointVitals, ModelVitals};

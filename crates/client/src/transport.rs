@@ -16,7 +16,7 @@ mod tls;
 pub(crate) use clock::{Clock, Phases};
 pub(crate) use connector::Connector;
 pub use dial::{Dial, Dialled};
-pub(crate) use exchange::{Exchange, Subject};
+pub(crate) use exchange::{Exchange, Subject, is_unmarked};
 pub(crate) use fault::Failure;
 pub(crate) use http::Http;
 pub use pool::PoolState;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longshore_config::{
-    ByteSize, Config, Credential, DialectChoice, Loaded, LogLevel, Origin, Protocol, Server, ServerName, Sources,
+    ByteSize, Config, Credential, DialectChoice, EndMark, Loaded, LogLevel, Origin, Protocol, Server, ServerName,
+    Sources,
 };
 
 fn load(yaml: &str, variables: &[(&str, &str)], flags: &[(&str, &str, &str)]) -> Loaded {
@@ -28,6 +29,7 @@ servers:
     tls: &tls { ca: /etc/ca.pem, server_name: gpu }
     weight: 3
     prefer: grpc
+    end_mark: optional
   - { name: other, rest: 'https://other.lan', tls: *tls }
 inference: { model: 1.10, timeout: 1m30s, temperature: 0, max_tokens: 100, stream: false }
 engine: { models: ~/models, memory_budget: 1.5GiB }
@@ -43,6 +45,7 @@ cache:
     assert_eq!((gpu.dialect, gpu.weight, gpu.first_protocol()), (DialectChoice::Oip, 3, Protocol::Grpc));
     assert_eq!(gpu.credential, Some(Credential::from_file("secrets/gpu")));
     assert_eq!(servers[1].tls, gpu.tls);
+    assert_eq!((gpu.end_mark, servers[1].end_mark), (EndMark::Optional, EndMark::Required));
     assert_eq!(inference.model.as_deref(), Some("1.10"), "text stays as it was written");
     assert_eq!((inference.timeout, inference.temperature), (Duration::from_secs(90), Some(0.0)));
     assert_eq!((inference.max_tokens, inference.stream), (Some(100), false));

@@ -144,7 +144,7 @@ fn wrong_values_say_what_would_be_right() {
         ("servers: [»{rest: h}]", "servers[0].name: missing; add \"name\""),
         (
             "servers: [»gpu]",
-            "servers[0]: expected a section with name, rest, grpc, dialect, credential, tls, weight, prefer, found \"gpu\"",
+            "servers[0]: expected a section with name, rest, grpc, dialect, credential, tls, weight, prefer, end_mark, found \"gpu\"",
         ),
         (
             "servers: [{name: »a__b, rest: h}]",

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use longshore_config::{
-    Address, ByteSize, Config, Credential, DialectChoice, LogFormat, LogLevel, Protocol, Server, ServerName, Sources,
-    Tls, format_duration, parse_duration,
+    Address, ByteSize, Config, Credential, DialectChoice, EndMark, LogFormat, LogLevel, Protocol, Server, ServerName,
+    Sources, Tls, format_duration, parse_duration,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -166,6 +166,7 @@ prop_compose! {
             tls: Some(Tls { ca: ca.map(Into::into), ..Tls::default() }),
             weight,
             prefer: both.then_some(Protocol::Grpc),
+            end_mark: if both { EndMark::Optional } else { EndMark::Required },
         }
     }
 }

@@ -81,6 +81,16 @@ impl Framer {
         }
     }
 
+    /// Whether nothing has come of a frame that is not complete.
+    pub fn is_between_frames(&self) -> bool {
+        match self {
+            Self::Whole(framer) => framer.is_empty(),
+            Self::Sse(framer) => framer.is_empty(),
+            Self::Ndjson(framer) => framer.is_empty(),
+            Self::Grpc(framer) => framer.is_empty(),
+        }
+    }
+
     /// The body has ended cleanly; an unfinished frame is given out or refused, as the format says.
     ///
     /// # Errors

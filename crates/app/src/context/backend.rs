@@ -4,8 +4,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
-    BatchConfig, Breaker, CacheConfig, DialectChoice, DiskConfig, Fleet, FleetBuilder, FleetConfig, Health, Lifecycle,
-    Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+    BatchConfig, Breaker, CacheConfig, DialectChoice, DiskConfig, EndMark, Fleet, FleetBuilder, FleetConfig, Health,
+    Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
 use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
@@ -155,6 +155,10 @@ fn server_config(server: &Server, warnings: &mut Vec<String>) -> ServerConfig {
             longshore_config::Protocol::Rest => Protocol::Rest,
             longshore_config::Protocol::Grpc => Protocol::Grpc,
         }),
+        end_mark: match server.end_mark {
+            longshore_config::EndMark::Required => EndMark::Required,
+            longshore_config::EndMark::Optional => EndMark::Optional,
+        },
         ..ServerConfig::new(server.name.as_str())
     }
 }

@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use longshore_core::{Error, ErrorKind, Event, EventKind, Received, ReplyDecoder, Sent, framing::Framer};
+use longshore_core::{Error, ErrorKind, Event, EventKind, Finish, Received, ReplyDecoder, Sent, framing::Framer};
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout},
@@ -30,6 +30,14 @@ const DRAIN_TIME: Duration = Duration::from_millis(250);
 /// After the end mark the connection's own tasks need this many turns to read the body's end and to give the connection
 /// back. Without them the call that follows at once finds it gone and makes another.
 const TURNS: u8 = 2;
+
+/// How an answer ends that needed no end mark and had none.
+const UNMARKED: &str = "no_end_mark";
+
+/// Whether nobody has said that the answer is whole: it only ended, where that is enough.
+pub(crate) fn is_unmarked(finish: &Finish) -> bool {
+    finish.as_str() == UNMARKED
+}
 
 /// Whose answer it is, for errors.
 #[derive(Debug)]
@@ -58,6 +66,8 @@ pub(crate) struct Exchange {
     trailers: Option<HeaderMap>,
     clock: Clock,
     generates: bool,
+    /// A clean end after content is enough where a model answers.
+    unmarked: bool,
     received: Received,
     frames: Vec<Bytes>,
     decoded: Vec<Event>,
@@ -86,6 +96,7 @@ impl Exchange {
             trailers: None,
             clock,
             generates: false,
+            unmarked: false,
             received: Received::default(),
             frames: Vec::new(),
             decoded: Vec::new(),
@@ -100,6 +111,12 @@ impl Exchange {
     /// An error of the server's own after content is an interruption only where content is a part of the answer.
     pub(crate) fn generating(mut self, generates: bool) -> Self {
         self.generates = generates;
+        self
+    }
+
+    /// Whether an answer may end without its end mark.
+    pub(crate) fn unmarked(mut self, unmarked: bool) -> Self {
+        self.unmarked = unmarked;
         self
     }
 
@@ -145,12 +162,26 @@ impl Exchange {
         self.body = None;
         self.framer.finish(&mut self.frames)?;
         self.decode(at)?;
-        self.decoder.finish(at.into_std(), self.trailers.as_ref(), &mut self.decoded)?;
+        let finished = self.decoder.finish(at.into_std(), self.trailers.as_ref(), &mut self.decoded);
         self.sort_decoded();
         if self.done {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Interrupted, "the answer ended without its end mark"))
+        let unsaid = || Error::new(ErrorKind::Interrupted, "the answer ended without its end mark");
+        self.end_unmarked(at, finished.err().unwrap_or_else(unsaid))
+    }
+
+    /// The answer as it is, where that is enough: what came before the end was sound, and no event was cut in two.
+    fn end_unmarked(&mut self, at: Instant, missing: Error) -> Result<(), Error> {
+        let sound = self.content && self.framer.is_between_frames() && missing.kind() == ErrorKind::Interrupted;
+        if !(self.unmarked && self.generates && sound) {
+            return Err(missing);
+        }
+        let Subject { server, endpoint } = &*self.subject;
+        tracing::debug!(%server, %endpoint, "an answer ended without its end mark and is taken as whole");
+        let kind = EventKind::Done(Finish::Other(UNMARKED.into()));
+        self.decoded.push(Event { at: at.into_std(), kind, raw: None });
+        Ok(())
     }
 
     fn decode(&mut self, at: Instant) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! What is given again, and what is not.
 
 use futures_util::StreamExt;
-use longshore_client::ServerConfig;
+use longshore_client::{EndMark, ServerConfig};
 use longshore_core::{
     EventKind, ModelState, Tensor,
     call::{CacheUse, Embedding, Inference},
@@ -170,6 +170,22 @@ async fn only_whole_answers_are_kept() {
     assert!(reply.events.next().await.unwrap().is_ok());
     drop(reply);
     assert_eq!(status(&fleet, chat("hello", true)).await, CacheStatus::Miss, "it was broken off");
+}
+
+#[tokio::test]
+async fn an_answer_without_its_end_mark_is_not_kept() {
+    let cut = Rule::new(Effect::EndWithoutMark { after_tokens: Some(3) }).when(When {
+        first: Some(1),
+        op: Some("chat".into()),
+        ..When::default()
+    });
+    let simulator = Simulator::builder().rule(cut).start().await.unwrap();
+    let server = ServerConfig { rest: Some(simulator.url()), end_mark: EndMark::Optional, ..ServerConfig::new("sim") };
+    let fleet = fleet_of(vec![server], CacheConfig::default());
+    let statuses = [CacheStatus::Miss, CacheStatus::Miss, CacheStatus::Hit];
+    for expected in statuses {
+        assert_eq!(status(&fleet, chat("hello", true)).await, expected);
+    }
 }
 
 #[tokio::test]

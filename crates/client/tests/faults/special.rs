@@ -56,6 +56,15 @@ pub(crate) const SPECIAL: &[Special] = &[
         tests: &[("crates/client/tests/fleet/health.rs", "a_health_that_flaps_or_is_never_good_moves_no_call")],
     },
     Special {
+        number: 20,
+        fault: "clean end without an end mark, of a server with `end_mark: optional`",
+        happens: "the text is the answer, and its end says `no_end_mark`; it is not cached, and usage stays unknown",
+        tests: &[
+            (WIRE, "an_end_mark_can_be_optional"),
+            ("crates/client/tests/cache/kept.rs", "an_answer_without_its_end_mark_is_not_kept"),
+        ],
+    },
+    Special {
         number: 33,
         fault: "RST_STREAM REFUSED_STREAM, once",
         happens: "nothing is seen: the request was not worked on and is sent again",

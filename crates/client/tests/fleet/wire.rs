@@ -6,8 +6,9 @@ use std::sync::{
 };
 
 use futures_util::StreamExt;
-use longshore_client::{Fleet, Limits, Secret, ServerConfig};
-use longshore_core::{Backend, ErrorKind, EventKind};
+use longshore_client::{EndMark, Fleet, Limits, Secret, ServerConfig};
+use longshore_core::{Backend, ErrorKind, EventKind, Finish};
+use longshore_sim::{Effect, Model, Rule, Simulator, When};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -15,7 +16,8 @@ use tokio::{
 };
 
 use crate::support::{
-    End, HttpServer, RawServer, Script, ask, chat, config, fleet, grpc, ledger, once, openai, rest, tiny, until,
+    End, HttpServer, RawServer, Script, ask, chat, config, fleet, grpc, ledger, once, openai, rest, speaking, tiny,
+    until,
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -165,6 +167,51 @@ async fn broken_http_is_told_apart() {
         let server = raw(move |_| Some(bytes.clone())).await;
         let error = ask(&fleet(vec![rest("a", server.url())]), once(chat("m"))).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+}
+
+/// The same server, whose streams need no end mark.
+fn unmarked(server: ServerConfig) -> ServerConfig {
+    ServerConfig { end_mark: EndMark::Optional, ..server }
+}
+
+#[tokio::test]
+async fn an_end_mark_can_be_optional() {
+    for dialect in ["openai", "native", "ollama"] {
+        let cut = Rule::new(Effect::EndWithoutMark { after_tokens: Some(3) })
+            .when(When { op: Some("chat".into()), ..When::default() });
+        let sim = Simulator::builder().model(Model::chat("m")).rule(cut).start().await.unwrap();
+        let server = || speaking("a", dialect, &sim);
+        let error = ask(&fleet(vec![server()]), chat("m")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{dialect}: {error}");
+        let answer = ask(&fleet(vec![unmarked(server())]), chat("m")).await.unwrap();
+        assert!(!answer.text().is_empty());
+        assert_eq!(Some(&*answer.text()), error.partial_text(), "{dialect}");
+        assert_eq!(answer.finish.as_ref().map(Finish::as_str), Some("no_end_mark"), "{dialect}");
+        assert_eq!(answer.usage, None, "{dialect}");
+        assert_eq!(ledger(&answer.ledger), ["a rest committed"], "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_broken_off_is_not_whole_without_an_end_mark_either() {
+    let delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    let chunks = |body: &str| format!("{HEAD}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len());
+    let clean = |body: &str| chunks(body) + "0\r\n\r\n";
+    let failed = "data: {\"error\":{\"message\":\"the model fell over\"}}\n\n";
+    for (bytes, part) in [
+        (clean("data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n"), "without a finish reason"),
+        (clean(&format!("{delta}data: {{\"cho")), "without a finish reason"),
+        (clean(&format!("{delta}proxy error: Failed to read connection")), "without a finish reason"),
+        (clean(&format!("{delta}{failed}")), "fell over"),
+        (chunks(delta), "broke off"),
+        // Where the connection's end is the body's, nobody can tell whether it broke.
+        (format!("{HEAD}connection: close\r\n\r\n{delta}"), "without a finish reason"),
+    ] {
+        let server = raw(move |_| Some(bytes.clone())).await;
+        let error = ask(&fleet(vec![unmarked(rest("a", server.url()))]), once(chat("m"))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{part}: {error}");
         assert!(error.message().contains(part), "{part}: {error}");
     }
 }

@@ -11,7 +11,7 @@ pub use gateway::{Gateway, GatewayTls};
 pub use local::{Engine, LogFormat, LogLevel, Logging, Metrics};
 pub use models::Models;
 pub use requests::{Batch, Cache, Inference};
-pub use server::{DialectChoice, Protocol, Server, Tls};
+pub use server::{DialectChoice, EndMark, Protocol, Server, Tls};
 pub use transport::{Breaker, Health, Limits, Pool, Retry, Timeouts};
 
 use crate::section::section;

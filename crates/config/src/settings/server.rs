@@ -31,6 +31,16 @@ choices! {
     }
 }
 
+choices! {
+    /// Whether a streamed answer must say that it is complete.
+    EndMark, "choice" {
+        /// an answer that stops without its protocol's end mark has broken off
+        Required = "required",
+        /// such an answer over REST is complete if it has text and HTTP says that it ended well
+        Optional = "optional",
+    }
+}
+
 section! {
     /// A server that can be called.
     pub struct Server {
@@ -51,6 +61,9 @@ section! {
         weight: u32 = 1, in 1..=1000;
         /// The protocol that is tried first, where the server has both. Unset: REST.
         prefer: Option<Protocol> = None, example "rest";
+        /// For a server that never writes the end mark of its streams. `optional` has a price: an answer that the server
+        /// itself breaks off looks complete.
+        end_mark: EndMark = EndMark::Required;
     }
 }
 

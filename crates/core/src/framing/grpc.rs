@@ -52,6 +52,10 @@ impl Grpc {
         Ok(())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         if self.rest.is_empty() {
             return Ok(());

@@ -24,6 +24,10 @@ impl Lines {
         self.extend(bytes)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
     pub(super) fn finish(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
         self.end_line(frames);
         Ok(())

@@ -55,6 +55,10 @@ impl Sse {
         Ok(())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty() && self.data.is_empty()
+    }
+
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         Ok(())
     }

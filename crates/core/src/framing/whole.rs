@@ -32,6 +32,10 @@ impl Whole {
         Ok(())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.only.is_none() && self.rest.is_empty()
+    }
+
     pub(super) fn finish(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
         frames.push(self.only.take().unwrap_or_else(|| self.rest.split().freeze()));
         Ok(())
