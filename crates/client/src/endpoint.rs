@@ -4,10 +4,10 @@ mod asides;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{
-    HeaderName, HeaderValue, Request, Uri, Version,
+    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, TE, TRANSFER_ENCODING},
     response,
     uri::{Authority, PathAndQuery, Scheme},
@@ -183,7 +183,8 @@ impl Endpoint {
         let request = dialect.encode_call(call, peer).map_err(|error| error.sent(Sent::No))?;
         let request = self.request(request, phases.deadline)?;
         let (response, connected_at) = self.http.send(request, phases.head()).await?;
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        detach(&mut head.headers);
         refuse_redirect(&head)?;
         refuse_compressed(&head)?;
         let framing = dialect.framing(call, &head);
@@ -278,6 +279,19 @@ fn refuse_compressed(head: &response::Parts) -> Result<(), Error> {
             Err(Error::protocol(format!("the reply is compressed ({how}), and `identity` was asked for"))
                 .status(head.status.as_u16())
                 .sent(Sent::Yes))
+        }
+    }
+}
+
+/// Copies the values out of the connection's read buffer, which they are slices of: a decoder keeps the head for as long
+/// as the reply lasts, and would keep those 8 KiB with it.
+fn detach(headers: &mut HeaderMap) {
+    let mut own = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    for value in headers.values_mut() {
+        own.extend_from_slice(value.as_bytes());
+        if let Ok(mut copy) = HeaderValue::from_maybe_shared(own.split().freeze()) {
+            copy.set_sensitive(value.is_sensitive());
+            *value = copy;
         }
     }
 }

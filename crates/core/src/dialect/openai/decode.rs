@@ -1,6 +1,6 @@
 //! The client half: from a reply's frames to events.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -36,12 +36,24 @@ pub(super) fn decoder(
 // === streams ===
 
 #[derive(Deserialize)]
-struct Chunk {
-    model: Option<Arc<str>>,
+struct Chunk<'a> {
+    #[serde(borrow)]
+    model: Option<ModelName<'a>>,
     #[serde(default)]
     choices: Vec<Choice>,
     usage: Option<UsageObject>,
     error: Option<Value>,
+}
+
+/// Every chunk has it and only the first one's is told, so it stays in the frame. (serde borrows a `Cow` that is a field,
+/// and copies one in an `Option`.)
+#[derive(Deserialize)]
+struct ModelName<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl From<ModelName<'_>> for Arc<str> {
+    fn from(ModelName(name): ModelName<'_>) -> Self {
+        name.into()
+    }
 }
 
 /// A choice of a chat chunk (`delta`), of a whole chat answer (`message`) or of a completion (`text`).
@@ -102,7 +114,7 @@ impl ReplyDecoder for StreamDecoder {
             emitter.emit(EventKind::Done(self.finish.take().unwrap_or_default()));
             return Ok(());
         }
-        let chunk: Chunk = serde_json::from_slice(&frame).map_err(|e| {
+        let chunk: Chunk<'_> = serde_json::from_slice(&frame).map_err(|e| {
             Error::protocol(format!("a stream chunk is not what OpenAI's API promises ({e}): {}", excerpt(&frame)))
         })?;
         if let Some(value) = chunk.error.filter(|error| !error.is_null()) {
@@ -119,7 +131,7 @@ impl ReplyDecoder for StreamDecoder {
         }
         if !self.started {
             self.started = true;
-            emitter.emit(EventKind::Started { model: chunk.model.unwrap_or_default() });
+            emitter.emit(EventKind::Started { model: chunk.model.map(Arc::from).unwrap_or_default() });
         }
         for choice in chunk.choices {
             if let Some(finish) = emit_choice(choice, &mut emitter) {
@@ -270,14 +282,14 @@ impl WholeDecoder {
     }
 
     fn answer(&self, body: &[u8], emitter: &mut Emitter<'_>) -> Result<Finish, Error> {
-        let chunk: Chunk = match serde_json::from_slice::<Chunk>(body) {
+        let chunk: Chunk<'_> = match serde_json::from_slice::<Chunk>(body) {
             Ok(chunk) if chunk.error.is_none() && !chunk.choices.is_empty() => chunk,
             _ => {
                 self.json(body)?;
                 return Err(Error::protocol(format!("the answer has no choices: {}", excerpt(body))));
             }
         };
-        emitter.emit(EventKind::Started { model: chunk.model.unwrap_or_default() });
+        emitter.emit(EventKind::Started { model: chunk.model.map(Arc::from).unwrap_or_default() });
         let mut finish = Finish::Stop;
         for choice in chunk.choices {
             finish = emit_choice(choice, emitter).unwrap_or(finish);
