@@ -34,6 +34,8 @@ async fn identical_calls_share_one_upstream() {
     for stream in [false, true] {
         let simulator = frozen().await;
         let fleet = fleet(&simulator, CacheConfig::default());
+        // It knows the server already, so that what is in flight are calls.
+        fleet.refresh().await;
         let answers = join_all((0..5).map(|_| ask(&fleet, chat("hello", stream))));
         let answers: Vec<_> = run(&simulator, answers).await.into_iter().map(Result::unwrap).collect();
         let joined = answers.iter().filter(|answer| answer.cache == Some(CacheStatus::Joined)).count();
@@ -46,6 +48,8 @@ async fn identical_calls_share_one_upstream() {
 async fn who_joins_late_gets_everything() {
     let simulator = frozen().await;
     let fleet = fleet(&simulator, CacheConfig::default());
+    // It knows the server already, so that what is in flight are calls.
+    fleet.refresh().await;
     let mut first = run(&simulator, fleet.call(chat("hello", true))).await.unwrap();
     for _ in 0..3 {
         run(&simulator, first.events.next()).await.unwrap().unwrap();
@@ -60,6 +64,8 @@ async fn who_joins_late_gets_everything() {
 async fn the_upstream_ends_with_the_last_who_waits() {
     let simulator = frozen().await;
     let fleet = Arc::new(fleet(&simulator, CacheConfig::default()));
+    // It knows the server already, so that what is in flight are calls.
+    fleet.refresh().await;
     // Before the answer has begun, and after.
     for tokens in [0, 2] {
         simulator.reset();
@@ -101,6 +107,8 @@ async fn a_failure_is_everybodys_and_nobodys_after() {
     let rule = Rule::new(busy).when(When { first: Some(1), op: Some("chat".into()), ..When::default() });
     let simulator = Simulator::builder().rule(rule).start().await.unwrap();
     let fleet = fleet(&simulator, CacheConfig::default());
+    // It knows the server already, so that what is in flight are calls.
+    fleet.refresh().await;
     let answers = join_all((0..3).map(|_| ask(&fleet, chat("hello", true)))).await;
     for answer in answers {
         let error = answer.unwrap_err();
@@ -114,6 +122,8 @@ async fn a_failure_is_everybodys_and_nobodys_after() {
 async fn each_waits_as_long_as_it_may() {
     let simulator = frozen().await;
     let fleet = fleet(&simulator, CacheConfig::default());
+    // It knows the server already, so that what is in flight are calls.
+    fleet.refresh().await;
     let mut patient = Box::pin(ask(&fleet, chat("hello", true)));
     until("the server works", || (&mut patient).now_or_never().is_none() && simulator.in_flight() == 1).await;
     let soon = std::time::Instant::now() + Duration::from_millis(50);
