@@ -1,4 +1,4 @@
-//! What people and programs read about a run. A [`Document`] is made once from a [`Run`], with nothing in it that the
+//! What people and programs read about a run. A [`Document`] is made once from a [`Run`](crate::run::Run), with nothing in it that the
 //! run does not say; text, Markdown and HTML are three ways to write it down. CSV is the levels' table for programs.
 
 mod advice;
