@@ -97,7 +97,7 @@ impl Fleet {
         ways.filter_map(pool).collect()
     }
 
-    /// The way of a call, from the outside in. What is said to be missing comes in later steps, at its place.
+    /// The way of a call, from the outside in: what may end it before a server is asked.
     async fn stack(&self, mut call: Call) -> Result<Reply, Error> {
         // One deadline over everything that follows: the caller's own, else ours.
         let deadline = self.deadline(&mut call);
@@ -150,7 +150,7 @@ impl Fleet {
         // committed. Each has a breaker's leave, a place among the endpoint's calls in flight, and a budget behind it.
         let result = attempts::run(&plan.call, plan.contenders(), &self.policy, deadline).await;
 
-        // What was learnt about models goes back into the catalogue.
+        // What was learnt about models goes back into the registry.
         self.learn(&plan, loads.before(result))
     }
 

@@ -13,6 +13,11 @@ use longshore_core::{
 };
 use longshore_sim::{Effect, Latency, Rule, Simulator};
 
+#[path = "support/time.rs"]
+mod virtual_time;
+
+use virtual_time::run;
+
 fn fleet(simulator: &Simulator, dialect: &str, pool: Pool) -> Fleet {
     let dialect = by_name(dialect).unwrap();
     let mut server = ServerConfig { dialect: DialectChoice::Named(vec![dialect]), ..ServerConfig::new("sim") };
@@ -47,19 +52,6 @@ async fn in_flight(simulator: &Simulator, count: u64) {
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(20), poll).await.is_ok(), "{} in flight", simulator.in_flight());
-}
-
-async fn run<T>(simulator: &Simulator, work: impl Future<Output = T>) -> T {
-    let tick = async {
-        loop {
-            simulator.advance(Duration::from_millis(10));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::select! {
-        done = work => done,
-        () = tick => unreachable!(),
-    }
 }
 
 #[tokio::test]

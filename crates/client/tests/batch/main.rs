@@ -4,6 +4,8 @@
 
 mod failing;
 mod joined;
+#[path = "../support/time.rs"]
+mod virtual_time;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use longshore_core::{
     call::{Embedding, Prompt},
 };
 use longshore_sim::{Latency, LogEntry, Model, Simulator, TensorFunction};
+use virtual_time::run;
 
 /// Long enough for everybody to come, so that nothing depends on how fast the machine is.
 fn patient() -> BatchConfig {
@@ -67,20 +70,6 @@ async fn work(simulator: &Simulator, asking: &mut (impl Future + Unpin), count: 
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(20), poll).await.is_ok(), "the server was not asked");
-}
-
-/// Lets the simulator's time run until `work` is done.
-async fn run<T>(simulator: &Simulator, work: impl Future<Output = T>) -> T {
-    let tick = async {
-        loop {
-            simulator.advance(Duration::from_millis(10));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::select! {
-        done = work => done,
-        () = tick => unreachable!(),
-    }
 }
 
 /// What the server was asked of this kind, and has ended.

@@ -7,26 +7,13 @@ use longshore_core::ErrorKind;
 use longshore_sim::{Effect, Latency, Rule, When};
 
 use super::*;
+use crate::virtual_time::run;
 
 /// A simulator whose time stands still until the test moves it.
 async fn frozen() -> Simulator {
     let latency = Latency { itl: Duration::from_millis(10).into(), ..Latency::default() };
     let latency = Latency { ttft: Duration::from_millis(100).into(), ..latency };
     Simulator::builder().latency(latency).virtual_time().start().await.unwrap()
-}
-
-/// Lets the simulator's time run until `work` is done.
-async fn run<T>(simulator: &Simulator, work: impl Future<Output = T>) -> T {
-    let tick = async {
-        loop {
-            simulator.advance(Duration::from_millis(10));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::select! {
-        done = work => done,
-        () = tick => unreachable!(),
-    }
 }
 
 #[tokio::test]

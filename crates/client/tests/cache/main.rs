@@ -5,6 +5,8 @@
 mod joined;
 mod kept;
 mod stored;
+#[path = "../support/time.rs"]
+mod virtual_time;
 
 use std::time::Duration;
 

@@ -6,14 +6,15 @@
 //!
 //! Source: Ollama's `docs/api.md` and its Python client; nothing of it was recorded from a server.
 
+mod ask;
 mod decode;
 mod encode;
 mod error;
+mod hear;
 mod messages;
 mod models;
 mod options;
 mod place;
-mod request;
 mod time;
 
 use bytes::Bytes;
@@ -76,7 +77,7 @@ impl Dialect for Ollama {
             // Others tell a version there too; only Ollama has tags.
             Op::ServerInfo if &*peer.name == NAME => get(Place::Tags).ok(),
             // Whether it generates: a model for embeddings is loaded in another place.
-            Op::Load { .. } => post(Place::Show, request::named(call)).ok(),
+            Op::Load { .. } => post(Place::Show, ask::named(call)).ok(),
             _ => None,
         }
     }
@@ -86,7 +87,7 @@ impl Dialect for Ollama {
         if let Some(body) = forward::forwarded_body(call, NAME, place.path()) {
             return post(place, body);
         }
-        match request::body(call, place)? {
+        match ask::body(call, place)? {
             Some(body) => post(place, body),
             None => get(place),
         }
@@ -113,7 +114,7 @@ impl Dialect for Ollama {
         let path = head.uri.path();
         let place = Place::of(&head.method, path)
             .ok_or_else(|| Error::invalid(format!("there is no {} {path} here", head.method)))?;
-        let mut call = request::read(place, &body)?;
+        let mut call = hear::read(place, &body)?;
         if head.method == Method::POST {
             call.origin = Some(Origin { dialect: NAME, path: path.into(), body });
         }
