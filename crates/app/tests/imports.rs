@@ -1,5 +1,5 @@
-//! Imports between the crates run one way: `core ← config ← {client, engine, server, sim, bench} ← app`, and beside
-//! that only `bench → client` and `sim → server`. `sim` never uses `client`, not even in its tests: it would confirm
+//! Imports between the crates run one way: `core ← config ← {client, engine, server, sim, bench} ← desk ← app`, and
+//! beside that only `bench → client` and `sim → server`; the desk knows neither engine nor simulator. `sim` never uses `client`, not even in its tests: it would confirm
 //! the client's bugs.
 
 use std::{collections::BTreeMap, process::Command};
@@ -14,6 +14,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longshore-sim", &["longshore-core", "longshore-config", "longshore-server"]),
     ("longshore-bench", &["longshore-core", "longshore-config", "longshore-client"]),
     (
+        "longshore-desk",
+        &["longshore-core", "longshore-config", "longshore-client", "longshore-server", "longshore-bench"],
+    ),
+    (
         "longshore",
         &[
             "longshore-core",
@@ -23,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longshore-server",
             "longshore-sim",
             "longshore-bench",
+            "longshore-desk",
         ],
     ),
 ];

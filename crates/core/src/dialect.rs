@@ -27,6 +27,7 @@ use crate::{Call, Capabilities, Error, Event, Framing, Protocol, ServerInfo};
 
 pub use http_error::{kind_of_status, status_of};
 pub use model_id::check_model_id;
+pub use native::problem;
 
 /// One wire protocol.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {

@@ -22,6 +22,8 @@ pub(crate) enum Content {
     Streamed(Box<Streamed>),
     /// Written by a task that answers many calls.
     Duplex(crate::duplex::Answers),
+    /// Written by somebody else.
+    Site(crate::site::SiteBody),
 }
 
 impl ReplyBody {
@@ -118,6 +120,7 @@ impl Body for ReplyBody {
                 }
             }
             Content::Duplex(answers) => answers.poll_frame(cx).map(|frame| frame.map(Ok)),
+            Content::Site(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -126,12 +129,14 @@ impl Body for ReplyBody {
             Content::Whole { body, trailers } => trailers.is_none() && body.as_ref().is_none_or(Bytes::is_empty),
             Content::Streamed(streamed) => matches!(streamed.end, End::Closed),
             Content::Duplex(_) => false,
+            Content::Site(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Content::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Content::Site(body) => body.size_hint(),
             _ => SizeHint::default(),
         }
     }

@@ -4,7 +4,7 @@
 //! "simple" requests anywhere and can point their own name at 127.0.0.1; the checks of `Host`, `Origin` and
 //! `Content-Type` are against those, the token is against everybody else.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, io, net::IpAddr, sync::Arc};
 
 use http::{Method, Uri, header, request::Parts, uri::Authority};
 use longshore_core::{Error, ErrorKind, Sent};
@@ -32,11 +32,23 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// A token that nobody guesses: 128 random bits in hexadecimal.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn fresh_token() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| io::Error::other("the system gives no randomness for a token"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Decides who may come in.
 #[derive(Debug)]
 pub struct Guard {
     token: Option<AccessToken>,
     hosts: Vec<String>,
+    own_pages_only: bool,
 }
 
 /// A refusal that names its status.
@@ -47,7 +59,14 @@ fn refused(status: u16, kind: ErrorKind, message: String) -> Error {
 impl Guard {
     /// Wants this token, if any, and answers to `localhost`, addresses and these names.
     pub fn new(token: Option<AccessToken>, hosts: Vec<String>) -> Self {
-        Self { token, hosts }
+        Self { token, hosts, own_pages_only: false }
+    }
+
+    /// Refuses what other origins' pages only read, too: for what no page but our own has any business with.
+    #[must_use]
+    pub fn own_pages_only(mut self) -> Self {
+        self.own_pages_only = true;
+        self
     }
 
     /// Whether the request of this head may be looked at any further.
@@ -57,14 +76,16 @@ impl Guard {
     pub fn check(&self, head: &Parts) -> Result<(), Error> {
         let host = self.check_host(head)?;
         let mutation = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if mutation {
+        if mutation || self.own_pages_only {
             check_origin(head, host.as_ref())?;
+        }
+        if mutation {
             check_content_type(head)?;
         }
         self.check_token(head)
     }
 
-    fn check_host(&self, head: &Parts) -> Result<Option<Authority>, Error> {
+    pub(crate) fn check_host(&self, head: &Parts) -> Result<Option<Authority>, Error> {
         let unknown = |host: &str| {
             refused(
                 403,
@@ -172,7 +193,11 @@ mod tests {
         check(None, post("content-type", "text/plain; charset=utf-8"), Some(415));
         check(None, post("content-type", "application/x-www-form-urlencoded"), Some(415));
         check(None, post("content-type", "application/json"), None);
-        check(None, get("localhost").header("origin", "https://evil.example"), None);
+        let read = get("localhost").header("origin", "https://evil.example");
+        let head = read.body(()).unwrap().into_parts().0;
+        let guard = Guard::new(None, Vec::new());
+        assert!(guard.check(&head).is_ok());
+        assert_eq!(guard.own_pages_only().check(&head).unwrap_err().http_status(), Some(403));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What a server is told when it starts. Every bound has a name here.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::guard::AccessToken;
+use crate::{guard::AccessToken, site::Site};
 
 /// Where to listen, whom to let in, and how much to take.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerOptions {
     /// The address; port 0 picks a free one. An address that other machines can reach needs a token.
     pub listen: SocketAddr,
@@ -24,6 +24,20 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// What `GET /metrics` answers; `None`: there is no such page.
     pub metrics: Option<MetricsPage>,
+    /// What answers beside the dialects, by a door of its own; `None`: nothing does.
+    pub site: Option<Arc<dyn Site>>,
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("listen", &self.listen)
+            .field("token", &self.token)
+            .field("hosts", &self.hosts)
+            .field("limits", &self.limits)
+            .field("site", &self.site.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Makes the text of the metrics' page, in Prometheus' format, each time it is asked for.
@@ -41,8 +55,8 @@ impl MetricsPage {
     }
 }
 
-impl std::fmt::Debug for MetricsPage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MetricsPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MetricsPage(…)")
     }
 }
@@ -59,6 +73,7 @@ impl ServerOptions {
             version: env!("CARGO_PKG_VERSION").into(),
             limits: Limits::default(),
             metrics: None,
+            site: None,
         }
     }
 }
@@ -72,8 +87,8 @@ pub struct TlsIdentity {
     pub key: Vec<u8>,
 }
 
-impl std::fmt::Debug for TlsIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TlsIdentity(…)")
     }
 }

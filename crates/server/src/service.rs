@@ -26,6 +26,7 @@ use crate::{
     ledger::{cache_use, header_text, put_cache, put_ledger},
     options::{Limits, MetricsPage, ServerOptions},
     outcome::Outcome,
+    site::Site,
     unary,
 };
 
@@ -38,6 +39,7 @@ pub struct Service {
     guard: Guard,
     identity: ServerInfo,
     metrics: Option<MetricsPage>,
+    site: Option<Arc<dyn Site>>,
     slots: Arc<Semaphore>,
     draining: AtomicBool,
 }
@@ -62,6 +64,7 @@ impl Service {
                 ..ServerInfo::default()
             },
             metrics: options.metrics.clone(),
+            site: options.site.clone(),
             slots: Arc::new(Semaphore::new(options.limits.concurrent_requests)),
             limits: options.limits.clone(),
             draining: AtomicBool::new(false),
@@ -80,6 +83,12 @@ impl Service {
         backend: &Arc<dyn Backend>,
     ) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
+        if let Some(site) = self.site.as_ref().filter(|site| site.owns(&head)) {
+            return match self.guard.check_host(&head) {
+                Ok(_) => site.respond(Request::from_parts(head, body)).await.map(|body| Content::Site(body).into()),
+                Err(refused) => refuse_guarded(None, &head, &refused),
+            };
+        }
         let route = route(&head);
         if let Err(refused) = self.guard.check(&head) {
             return refuse_guarded(route.map(|(dialect, _)| dialect), &head, &refused);

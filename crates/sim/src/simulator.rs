@@ -11,7 +11,6 @@ use tokio::{
 
 use crate::{
     config::{Latency, Model, SimConfig},
-    control::fresh_token,
     engine::Engine,
     faults::{Effect, Rule, RuleError, Timeline},
     observe::{LogEntry, Truth, Verdict},
@@ -132,7 +131,7 @@ impl Builder {
             service: Arc::new(Service::new(&options)),
             builder: connection_builder(&options),
             tls,
-            token: fresh_token()?,
+            token: longshore_server::fresh_token()?,
         });
         let (stop, stopped) = watch::channel(false);
         let listening = Listening { shared: shared.clone(), listener, workers: workers.all(), stop: stopped };

@@ -33,6 +33,12 @@ const EVENT_STREAM: &str = "text/event-stream";
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
+/// An error as an RFC 9457 problem, as this dialect writes it: for those who say more beside it.
+pub fn problem(error: &Error) -> serde_json::Value {
+    // Plain structures of texts and numbers cannot fail to be written.
+    serde_json::to_value(problem::Problem::from(error)).unwrap_or_default()
+}
+
 /// Longshore's own REST API.
 #[derive(Debug)]
 pub(super) struct Native;

@@ -5,17 +5,6 @@
 use http::{Method, StatusCode, header, request::Parts};
 use longshore_server::{AccessToken, Guard};
 
-/// A token that nobody guesses, in hexadecimal.
-///
-/// # Errors
-/// The system gives no randomness.
-pub(crate) fn fresh_token() -> std::io::Result<String> {
-    let mut bytes = [0; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut bytes).map_err(|_| std::io::Error::other("the system gives no randomness for a token"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// Whether the request of this head may do something here; else the status and the reason.
 pub(super) fn check(head: &Parts, token: &str) -> Result<(), (StatusCode, String)> {
     let guard = Guard::new(Some(AccessToken::new(token)), Vec::new());

@@ -31,8 +31,6 @@ use crate::{
     wire::Shared,
 };
 
-pub(crate) use guard::fresh_token;
-
 /// Where the control API begins.
 pub(crate) const ROOT: &str = "/sim/";
 /// Bytes of a request: rules are short.

@@ -1,0 +1,97 @@
+//! The desk itself: [`Desk`], what all its routes share.
+
+use std::{
+    ops::Deref,
+    path::PathBuf,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use longshore_config::Loaded;
+use longshore_core::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::{LiveFleet, house::House};
+
+/// What a desk is told when it is opened.
+pub struct DeskOptions {
+    /// What a page must show with every request. See [`longshore_server::fresh_token`].
+    pub token: String,
+    /// Names by which this machine may be called, as the gateway has them.
+    pub hosts: Vec<String>,
+    /// Where conversations and the like are kept. Made when something is put there.
+    pub data_folder: PathBuf,
+    /// The configuration file that was read; `None` where there is none.
+    pub config_file: Option<PathBuf>,
+    /// Where one is written that a person's settings make necessary.
+    pub new_config_file: PathBuf,
+    /// The settings in effect.
+    pub loaded: Loaded,
+    /// Whether there is an engine in this process.
+    pub engine: bool,
+    /// The program's version.
+    pub version: &'static str,
+    /// Reads configurations, builds fleets.
+    pub house: Arc<dyn House>,
+}
+
+/// The page's other half. Clones are the same desk.
+#[derive(Clone)]
+pub struct Desk(Arc<Parts>);
+
+/// What a desk is made of.
+pub struct Parts {
+    pub(crate) options: DeskOptions,
+    /// Who answers calls just now.
+    pub(crate) live: LiveFleet,
+    pub(crate) started: (Instant, SystemTime),
+    /// Where the page is found, once that is known.
+    pub(crate) url: std::sync::OnceLock<String>,
+    /// The end of all streams and tasks.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Deref for Desk {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Desk {
+    /// Builds the fleet of these settings and opens what is kept. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// The fleet cannot be built, or what was kept cannot be opened.
+    pub fn open(options: DeskOptions) -> Result<Self, Error> {
+        let fleet = options.house.build(&options.loaded.config)?;
+        Ok(Self(Arc::new(Parts {
+            live: LiveFleet::new(fleet),
+            options,
+            started: (Instant::now(), SystemTime::now()),
+            url: std::sync::OnceLock::new(),
+            closing: CancellationToken::new(),
+        })))
+    }
+
+    /// Who answers calls: what a gateway is put in front of.
+    pub fn live(&self) -> &LiveFleet {
+        &self.live
+    }
+
+    /// Tells where the server listens, such as `http://127.0.0.1:8400`. The first word holds.
+    pub fn listens_on(&self, url: &str) {
+        let _ = self.url.set(url.to_owned());
+    }
+
+    /// Where the page is, with the token in the fragment; `None` before [`Desk::listens_on`].
+    pub fn page_url(&self) -> Option<String> {
+        Some(format!("{}/desk/#token={}", self.url.get()?, self.options.token))
+    }
+
+    /// Ends the streams and the tasks of the desk, so that the server can come to its end.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+}
