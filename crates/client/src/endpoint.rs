@@ -2,7 +2,7 @@
 
 mod asides;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -13,7 +13,9 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::Full;
-use longshore_core::{Call, Error, ErrorKind, Framing, Op, Protocol, Received, Reply, Route, Sent, framing::Framer};
+use longshore_core::{
+    Call, Error, ErrorKind, Framing, Op, Protocol, Received, Reply, Route, Sent, ServerInfo, Step, framing::Framer,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -179,10 +181,10 @@ impl Endpoint {
         received: &Received,
     ) -> Result<Reply, Failure> {
         let dialect = spoken.dialect;
-        let peer = &*self.informed(call, spoken, phases.deadline).await?;
-        let request = dialect.encode_call(call, peer).map_err(|error| error.sent(Sent::No))?;
-        let request = self.request(request, phases.deadline)?;
-        let (response, connected_at) = self.http.send(request, phases.head()).await?;
+        let (request, peer) = self.written_for(call, spoken, phases.deadline).await?;
+        let peer = &*peer;
+        let sent = || call.tell(Step::Sent(&self.route(dialect.name())));
+        let (response, connected_at) = self.http.send(request, phases.head(), sent).await?;
         let (mut head, body) = response.into_parts();
         detach(&mut head.headers);
         refuse_redirect(&head)?;
@@ -196,6 +198,28 @@ impl Endpoint {
             .unmarked(self.may_end_unmarked(framing, &head))
             .counted(received);
         Ok(Reply::commit(self.route(dialect.name()), events.boxed()).await?)
+    }
+
+    /// The request of `call`, and the peer as it had to be known for it.
+    async fn written_for<'a>(
+        &self,
+        call: &Call,
+        spoken: &'a Spoken,
+        deadline: Instant,
+    ) -> Result<(Request<Full<Bytes>>, Cow<'a, ServerInfo>), Failure> {
+        let peer = self.informed(call, spoken, deadline).await?;
+        let request = spoken.dialect.encode_call(call, &peer).map_err(|error| error.sent(Sent::No))?;
+        Ok((self.request(request, deadline)?, peer))
+    }
+
+    /// The request of `call`, as it would be sent.
+    pub(crate) async fn written(
+        &self,
+        call: &Call,
+        spoken: &Spoken,
+        deadline: Instant,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        Ok(self.written_for(call, spoken, deadline).await?.0)
     }
 
     /// Whether an answer may end without its end mark: only in a stream of text, and where HTTP tells its end from a

@@ -136,12 +136,15 @@ impl Fleet {
         let deadline = self.deadline(&mut call);
 
         // Who may answer: the pinned server, or those that have the model, the warmest first.
-        let mut plan = within(deadline, self.plan(call)).await?;
+        let plan = within(deadline, self.plan(call)).await?;
 
         // Loads, unloads and pulls change one server; those for the same model are joined, and followed to their end.
         if plan.call.op.is_lifecycle() {
             return self.change(&plan.candidates[0].shelf, &plan.call, deadline).await;
         }
+
+        // A call may insist on a protocol.
+        let mut plan = plan.by_protocol()?;
 
         // A model that nobody has ready is loaded first, where the configuration allows it.
         let loads = self.ensure_loaded(&mut plan, deadline).await?;
@@ -154,7 +157,7 @@ impl Fleet {
         self.learn(&plan, loads.before(result))
     }
 
-    fn deadline(&self, call: &mut Call) -> Instant {
+    pub(crate) fn deadline(&self, call: &mut Call) -> Instant {
         let limit = match &*call.op {
             op if op.is_lifecycle() => self.timeouts.load,
             _ => self.timeouts.total,

@@ -40,6 +40,7 @@ mod join;
 mod member;
 pub mod metrics;
 mod plan;
+mod preview;
 mod registry;
 mod together;
 mod transport;
@@ -54,5 +55,6 @@ pub use config::{
 };
 pub use fleet::Fleet;
 pub use health::{EndpointVitals, ModelVitals};
+pub use preview::Preview;
 pub use registry::{ModelStatus, ModelWatch, Revision, ServerModels};
 pub use transport::{Dial, Dialled, PoolState};

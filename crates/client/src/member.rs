@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use longshore_core::{Backend, Call, Error, ErrorKind, Events, Op, Protocol, Received, Reply, Route};
+use longshore_core::{Backend, Call, Error, ErrorKind, Events, Op, Protocol, Received, Reply, Route, Step};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -99,6 +99,14 @@ impl Way {
         }
     }
 
+    /// Whether it is of this protocol; every way is, if none is asked for.
+    pub(crate) fn is_over(&self, protocol: Option<Protocol>) -> bool {
+        protocol.is_none_or(|protocol| match self {
+            Self::Remote(endpoint) => endpoint.protocol() == protocol,
+            Self::Local(_) => protocol == Protocol::InProcess,
+        })
+    }
+
     /// How it does.
     pub(crate) fn vitals(&self) -> &Arc<Vitals> {
         match self {
@@ -126,6 +134,7 @@ pub(crate) struct Local {
 impl Local {
     async fn attempt(&self, call: &Call, deadline: Instant) -> Result<Reply, Error> {
         let subject = Subject { server: Arc::clone(&self.name), endpoint: "".into() };
+        call.tell(Step::Sent(&Route::in_process(Arc::clone(&self.name))));
         let mut reply = self.backend.call(call.clone()).await.map_err(|error| subject.locate(error))?;
         if reply.route.protocol == Protocol::InProcess {
             reply.route.server = Arc::clone(&self.name);

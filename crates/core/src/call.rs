@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    Protocol, Step, Watch,
     capability::OpKind,
     tensor::{Parameters, Tensor},
 };
@@ -30,6 +31,8 @@ pub struct Call {
     pub model: Option<Arc<str>>,
     /// Only the server of this name may answer; `None` leaves the choice to the backend.
     pub server: Option<Arc<str>>,
+    /// Only by this protocol; `None` leaves the choice to the backend. Holds for what models answer.
+    pub protocol: Option<Protocol>,
     /// What is asked.
     pub op: Arc<Op>,
     /// When the whole answer must be complete; shared by every attempt at this call.
@@ -40,6 +43,8 @@ pub struct Call {
     pub cache: CacheUse,
     /// How the request arrived, when it came over a wire: lets the same dialect forward the bytes as they are.
     pub origin: Option<Origin>,
+    /// Who looks on until there is an answer; nobody, mostly.
+    pub watch: Option<Watch>,
 }
 
 /// What a call allows a response cache to do. HTTP's words for it are those of RFC 9111, section 5.2.1.
@@ -61,11 +66,13 @@ impl Call {
             id: fresh_id(),
             model: None,
             server: None,
+            protocol: None,
             replayable: op.is_replayable(),
             op: Arc::new(op),
             deadline: None,
             cache: CacheUse::default(),
             origin: None,
+            watch: None,
         }
     }
 
@@ -88,6 +95,13 @@ impl Call {
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// Tells whoever looks on, if anybody does.
+    pub fn tell(&self, step: Step<'_>) {
+        if let Some(watch) = &self.watch {
+            watch.tell(step);
+        }
     }
 
     /// The model's name, or the empty string: for messages and for wires that must write something.

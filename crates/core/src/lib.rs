@@ -17,6 +17,7 @@ pub mod model;
 pub mod reply;
 pub mod tensor;
 pub mod text_model;
+pub mod watch;
 
 use futures_core::future::BoxFuture;
 
@@ -29,6 +30,7 @@ pub use framing::Framing;
 pub use model::{ModelInfo, ModelKind, ModelState, ServerInfo};
 pub use reply::{Answer, Attempt, CacheStatus, Protocol, Received, Reply, Route};
 pub use tensor::{DataType, Parameter, Parameters, Tensor};
+pub use watch::{Step, Watch};
 
 /// Anything that answers calls: the engine, the simulator, one endpoint, a fleet, a cache in front of any of them.
 ///

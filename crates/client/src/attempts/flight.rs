@@ -4,7 +4,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use futures_core::future::BoxFuture;
 use futures_util::FutureExt;
-use longshore_core::{Call, Error, ErrorKind, Received, Route, Sent};
+use longshore_core::{Call, Error, ErrorKind, Received, Route, Sent, Step};
 use tokio::time::{Instant, timeout_at};
 
 use super::line::Place;
@@ -42,6 +42,7 @@ impl Flight {
         let (route, received, limited) = (spot.way().route(), Received::default(), pass.is_some());
         let (member, way) = (Arc::clone(&spot.member), spot.way_index());
         let cold = matches!(spot.warmth, Warmth::Loading | Warmth::Unloaded);
+        call.tell(Step::Begun(&route));
         let errand = Errand { call: call.clone(), deadline, cold, received: received.clone() };
         let future = async move {
             let way = &member.ways[way];
@@ -56,6 +57,7 @@ impl Flight {
                 }
             };
             let started = Instant::now();
+            errand.call.tell(Step::Connecting(&way.route()));
             let tried = timeout_at(deadline, member.attempt(way, &errand)).await;
             let tried = tried.unwrap_or_else(|_| {
                 let route = way.route();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longshore_core::{Attempt, Error, ErrorKind, Protocol, Route, Sent, capability::OpKind};
+use longshore_core::{Attempt, Call, Error, ErrorKind, Protocol, Route, Sent, Step, Watch, capability::OpKind};
 use tokio::time::Instant;
 
 use super::flight::Flight;
@@ -12,11 +12,13 @@ use crate::member::since;
 pub(super) struct Ledger {
     op: OpKind,
     attempts: Vec<Attempt>,
+    /// Told of each as it is written down.
+    watch: Option<Watch>,
 }
 
 impl Ledger {
-    pub(super) fn new(op: OpKind) -> Self {
-        Self { op, attempts: Vec::new() }
+    pub(super) fn new(call: &Call) -> Self {
+        Self { op: call.op.kind(), attempts: Vec::new(), watch: call.watch.clone() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,7 +63,7 @@ impl Ledger {
     }
 
     fn push(&mut self, flight: &Flight, route: Route, started: Instant, wait: Duration, error: Option<Error>) {
-        self.attempts.push(Attempt {
+        let attempt = Attempt {
             started: started.into_std(),
             wait,
             elapsed: since(started),
@@ -69,13 +71,18 @@ impl Ledger {
             received: flight.received.clone(),
             error,
             ..Attempt::new(route, self.op)
-        });
+        };
+        if let Some(watch) = &self.watch {
+            let step = if attempt.error.is_some() { Step::Failed(&attempt) } else { Step::Committed(&attempt) };
+            watch.tell(step);
+        }
+        self.attempts.push(attempt);
     }
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self::new(OpKind::Chat)
+        Self { op: OpKind::Chat, attempts: Vec::new(), watch: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use longshore_core::Call;
+use longshore_core::{Call, Protocol};
 use tokio::time::Instant;
 
 use crate::{
@@ -62,7 +62,8 @@ impl Place {
 pub(super) struct Line(Vec<Place>);
 
 impl Line {
-    pub(super) fn new(contenders: Vec<Contender>) -> Self {
+    /// `protocol`: the only one that may be used, if the call says so.
+    pub(super) fn new(contenders: Vec<Contender>, protocol: Option<Protocol>) -> Self {
         let place = |member: &Arc<Member>, way, warmth| Place {
             member: Arc::clone(member),
             way,
@@ -74,7 +75,9 @@ impl Line {
             free: false,
         };
         let ways = contenders.iter().flat_map(|Contender { member, warmth }| {
-            (0..member.ways.len()).map(move |way| place(member, way, *warmth))
+            (0..member.ways.len())
+                .filter(move |way| member.ways[*way].is_over(protocol))
+                .map(move |way| place(member, way, *warmth))
         });
         Self(ways.collect())
     }

@@ -98,6 +98,8 @@ pub(super) fn joint(calls: &[&Call]) -> Result<Call, Error> {
     Ok(Call {
         model: first.model.clone(),
         server: first.server.clone(),
+        protocol: first.protocol,
+        watch: first.watch.clone(),
         deadline: deadline.flatten(),
         replayable: calls.iter().all(|call| call.replayable),
         cache: first.cache,

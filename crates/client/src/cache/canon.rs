@@ -58,6 +58,9 @@ impl Canon {
     pub(crate) fn place(&mut self, call: &Call) {
         self.option(call.server.as_deref(), |canon, server| canon.text(&server.to_lowercase()));
         self.option(call.model.as_deref(), Self::text);
+        if let Some(protocol) = call.protocol {
+            self.text(protocol.as_str());
+        }
     }
 
     /// An operation; without its inputs, what several must share to be asked together.

@@ -43,7 +43,8 @@ impl Endpoint {
     async fn tell(&self, request: Request<Bytes>, deadline: Instant) -> Result<Option<Bytes>, Failure> {
         let phases = self.probe_phases();
         let phases = Phases { deadline: phases.deadline.min(deadline), ..phases };
-        let (response, connected_at) = self.http.send(self.request(request, phases.deadline)?, phases.head()).await?;
+        let request = self.request(request, phases.deadline)?;
+        let (response, connected_at) = self.http.send(request, phases.head(), || {}).await?;
         let (head, body) = response.into_parts();
         let framer = self.framer(Framing::Whole);
         let clock = Clock::new(phases, connected_at);

@@ -72,11 +72,13 @@ impl Http {
     }
 
     /// Sends `request`; gives the reply's head and when the request had a connection. The connector limits the time
-    /// until then, `head` the time from there to the head. Dropping the future takes the request back.
+    /// until then, `head` the time from there to the head; `connected` is called between them, unless the reply was
+    /// there at once. Dropping the future takes the request back.
     pub(crate) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
         head: Option<(Duration, &'static str)>,
+        connected: impl FnOnce(),
     ) -> Result<(Response<Leased>, Instant), Failure> {
         self.book.sweep();
         let line = self.line();
@@ -84,11 +86,12 @@ impl Http {
         let mut captured = capture_connection(&mut request);
         let connection = captured.clone();
         let mut response = pin!(line.client.request(request));
-        let connected = pin!(async { drop(captured.wait_for_connection_metadata().await) });
-        let (result, lease, connected_at) = match select(response.as_mut(), connected).await {
+        let connecting = pin!(async { drop(captured.wait_for_connection_metadata().await) });
+        let (result, lease, connected_at) = match select(response.as_mut(), connecting).await {
             Either::Left((result, _)) => (result, lend(&connection), Instant::now()),
             Either::Right(_) => {
                 let (lease, connected_at) = (lend(&connection), Instant::now());
+                connected();
                 let result = match head {
                     None => response.await,
                     Some((limit, name)) => timeout_at(connected_at + limit, response).await.map_err(|_| {

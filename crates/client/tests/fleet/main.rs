@@ -15,4 +15,5 @@ mod resilience;
 mod retries;
 mod support;
 mod tls;
+mod watch;
 mod wire;
