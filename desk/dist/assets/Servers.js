@@ -1,0 +1,1 @@
+import{c as e,r as t}from"./ui.js";import{r as n}from"./index.js";function r(r){t(r,{title:`Servers`,children:(t,r)=>{e(t,{get icon(){return n},title:`Not in this build yet`,text:`This screen is being built.`})},$$slots:{default:!0}})}export{r as default};

@@ -1,0 +1,22 @@
+// The parts that screens are made of.
+export { default as Button } from "./Button.svelte";
+export { default as CopyButton } from "./CopyButton.svelte";
+export { default as Dialog } from "./Dialog.svelte";
+export { default as Empty } from "./Empty.svelte";
+export { default as ErrorCard } from "./ErrorCard.svelte";
+export { default as Field } from "./Field.svelte";
+export { default as IconButton } from "./IconButton.svelte";
+export { default as Kbd } from "./Kbd.svelte";
+export { default as Menu, type MenuItem } from "./Menu.svelte";
+export { default as Plot, type PlotSeries } from "./Plot.svelte";
+export { default as Progress } from "./Progress.svelte";
+export { default as Screen } from "./Screen.svelte";
+export { default as Select, type Option } from "./Select.svelte";
+export { default as Spark } from "./Spark.svelte";
+export { default as State } from "./State.svelte";
+export { default as Switch } from "./Switch.svelte";
+export { default as Table } from "./Table.svelte";
+export { default as Tabs } from "./Tabs.svelte";
+export { default as VirtualTable } from "./VirtualTable.svelte";
+export { toast } from "./toast.svelte";
+export type { Column, Sort } from "./table";

@@ -1,0 +1,24 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+
+// The built page is committed and embedded in the binary, which serves it with an ETag. So names carry no hashes, and
+// nothing may differ from one build to the next: continuous integration builds it anew and compares.
+export default defineConfig({
+  base: "/desk/",
+  plugins: [svelte()],
+  build: {
+    target: ["chrome125", "firefox128", "safari18"],
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+    assetsInlineLimit: 0,
+    rollupOptions: {
+      output: {
+        entryFileNames: "assets/[name].js",
+        chunkFileNames: "assets/[name].js",
+        assetFileNames: "assets/[name][extname]",
+      },
+    },
+  },
+  server: { proxy: { "/desk/api": "http://127.0.0.1:8400" } },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});
