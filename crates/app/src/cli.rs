@@ -27,14 +27,18 @@ Try: longshore chat -m \"What is streaming?\"";
 
 /// Chat and infer with the models of your servers, over REST and gRPC; with a tiny model built in.
 ///
-/// Without a command, Longshore serves: it listens on 127.0.0.1:8400 and answers OpenAI, Ollama and Triton clients.
+/// Without a command, Longshore opens its desk: a page in the browser, and on the same port, 127.0.0.1:8400, a gateway
+/// for OpenAI, Ollama and Triton clients. If it runs already, the page of the one that runs is opened.
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, after_help = AFTER_HELP, max_term_width = 110)]
 pub(crate) struct Cli {
     /// What every command understands.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// What to do; serving, if nothing else.
+    /// Without a command: open no browser, only say where the page is.
+    #[arg(long)]
+    pub(crate) no_open: bool,
+    /// What to do; opening the desk, if nothing else.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -85,7 +89,7 @@ pub(crate) enum Command {
     Pull(ModelName),
     /// Show how each server does, by each protocol.
     Servers,
-    /// Answer OpenAI, Ollama, Triton and gRPC clients on one port.
+    /// Answer OpenAI, Ollama, Triton and gRPC clients on one port; the desk's page is there too, and not opened.
     Serve(Serve),
     /// Be a model server for tests: as fast, slow or broken as you say.
     Sim(Sim),
@@ -383,6 +387,8 @@ mod tests {
         check("longshore infer m", false);
         check("longshore infer m -i x=1 -o y --param a=b", true);
         check("longshore infer m -i x=1 --param a", false);
+        check("longshore --no-open --json", true);
+        check("longshore serve --no-open", false);
         check("longshore serve --listen localhost:0", true);
         check("longshore serve --listen 8400", false);
         check("longshore models --set inference.model=x -vv", true);

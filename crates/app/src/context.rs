@@ -15,12 +15,12 @@ use std::{
 
 use directories::BaseDirs;
 use longshore_client::{Fleet, ServerConfig};
-use longshore_config::{Candidate, Config, Loaded, Search, Sources};
+use longshore_config::{Candidate, Config, Loaded, Problems, Search, Sources};
 use longshore_core::{Answer, Backend, Call, Error, Op, call::CacheUse};
 
 use crate::{cli::Global, exit::Failure, terminal::Out};
 
-pub(crate) use backend::dialects;
+pub(crate) use backend::{KeptEngine, check_name, dialects, open as open_fleet};
 pub(crate) use compute::prepare as prepare_compute;
 pub(crate) use log::begin as begin_log;
 
@@ -42,9 +42,9 @@ pub(crate) struct Context {
 
 impl Context {
     /// Builds the backend for a configuration. Nothing is connected or loaded yet.
-    pub(crate) fn open(global: &Global, loaded: Loaded, mut out: Out, preload: bool) -> Result<Self, Failure> {
+    pub(crate) fn open(global: &Global, loaded: Loaded, mut out: Out) -> Result<Self, Failure> {
         let mut warnings = Vec::new();
-        let fleet = backend::open(&loaded.config, preload, &mut warnings, |fleet| fleet)?;
+        let fleet = backend::open(&loaded.config, &KeptEngine::default(), &mut warnings, |fleet| fleet)?;
         for warning in warnings {
             out.note(&format!("warning: {warning}"));
         }
@@ -83,7 +83,7 @@ pub(crate) fn open_plain(
     let tune = |fleet| longshore_bench::load::plain(fleet, at_once);
     let fleet = match only {
         Some(server) => backend::open_one(config, server, tune)?,
-        None => backend::open(config, false, &mut warnings, tune)?,
+        None => backend::open(config, &KeptEngine::default(), &mut warnings, tune)?,
     };
     warnings.iter().for_each(|warning| out.note(&format!("warning: {warning}")));
     if let Some(name) = &global.server {
@@ -103,10 +103,7 @@ pub(crate) struct Found {
 /// Reads the configuration: file, environment, flags. `flags` are settings of a command's own flags, as setting, value
 /// and flag.
 pub(crate) fn load(global: &Global, flags: &[(&str, String, &str)]) -> Result<Found, Failure> {
-    let mut sources = Sources::new().environment(variables());
-    if let Some(home) = home() {
-        sources = sources.home(home);
-    }
+    let mut sources = Sources::new();
     let mut file = None;
     for candidate in candidates(global) {
         if !candidate.required && !candidate.path.is_file() {
@@ -118,13 +115,33 @@ pub(crate) fn load(global: &Global, flags: &[(&str, String, &str)]) -> Result<Fo
         file = Some(candidate.path);
         break;
     }
+    Ok(Found { loaded: Config::load(with_overrides(sources, global, flags))?, file })
+}
+
+/// The settings if `file` had this text; `None`: if there were no file.
+pub(crate) fn load_text(
+    global: &Global,
+    flags: &[(&str, String, &str)],
+    file: &Path,
+    text: Option<&str>,
+) -> Result<Loaded, Problems> {
+    let sources = text.map_or_else(Sources::new, |text| Sources::new().file(file, text));
+    Config::load(with_overrides(sources, global, flags))
+}
+
+/// What stands over the file: environment and flags.
+fn with_overrides(mut sources: Sources, global: &Global, flags: &[(&str, String, &str)]) -> Sources {
+    sources = sources.environment(variables());
+    if let Some(home) = home() {
+        sources = sources.home(home);
+    }
     for (key, value) in &global.set {
         sources = sources.flag(key, value, format!("--set {key}"));
     }
     for (key, value, flag) in flags {
         sources = sources.flag(*key, value, *flag);
     }
-    Ok(Found { loaded: Config::load(sources)?, file })
+    sources
 }
 
 /// The places where a configuration may be, strongest first.
@@ -148,7 +165,12 @@ pub(crate) fn history_file() -> Option<PathBuf> {
 
 /// The folder of benchmark runs; `None` where there is no home.
 pub(crate) fn bench_folder() -> Option<PathBuf> {
-    Some(BaseDirs::new()?.data_dir().join("longshore").join("bench"))
+    Some(data_folder()?.join("bench"))
+}
+
+/// The folder of everything that is kept; `None` where there is no home.
+pub(crate) fn data_folder() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.data_dir().join("longshore"))
 }
 
 /// Whether `NO_COLOR` asks for plain text.

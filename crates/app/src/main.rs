@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod context;
+mod desk;
 mod exit;
 mod report;
 mod tensors;

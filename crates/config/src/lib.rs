@@ -45,8 +45,8 @@ pub use read::overlay::{PREFIX as VARIABLE_PREFIX, RESERVED_VARIABLES};
 pub use read::yaml::MAX_FILE_BYTES;
 pub use search::{Candidate, FILE_NAME, Search};
 pub use settings::{
-    Batch, Breaker, Cache, Config, DialectChoice, EndMark, Engine, Gateway, GatewayTls, Health, Inference, Limits,
-    LogFormat, LogLevel, Logging, Metrics, Models, Pool, Protocol, Retry, Server, Timeouts, Tls,
+    Batch, Breaker, Cache, Config, Desk, DialectChoice, EndMark, Engine, Gateway, GatewayTls, Health, Inference,
+    Limits, LogFormat, LogLevel, Logging, Metrics, Models, Pool, Protocol, Retry, Server, Timeouts, Tls,
 };
 pub use show::Shown;
 pub use value::{

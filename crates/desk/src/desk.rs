@@ -8,7 +8,7 @@ use std::{
 };
 
 use longshore_config::Loaded;
-use longshore_core::Error;
+use longshore_core::{Backend, Error};
 use tokio_util::sync::CancellationToken;
 
 use crate::{LiveFleet, house::House};
@@ -78,6 +78,11 @@ impl Desk {
     /// Who answers calls: what a gateway is put in front of.
     pub fn live(&self) -> &LiveFleet {
         &self.live
+    }
+
+    /// What a gateway answers from.
+    pub fn gateway(&self) -> Arc<dyn Backend> {
+        Arc::new(self.live.clone())
     }
 
     /// Tells where the server listens, such as `http://127.0.0.1:8400`. The first word holds.

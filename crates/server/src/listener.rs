@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{options::ServerOptions, service::Service, tls};
+use crate::{options::ServerOptions, service::Service, site::Site, tls};
 
 /// A port that has been taken and is not served yet.
 pub struct Server {
@@ -73,6 +73,13 @@ impl Server {
             ip if ip.is_unspecified() => format!("{scheme}://localhost:{}", address.port()),
             _ => format!("{scheme}://{address}"),
         }
+    }
+
+    /// The same server, with this site beside the dialects.
+    #[must_use]
+    pub fn with_site(mut self, site: Arc<dyn Site>) -> Self {
+        self.options.site = Some(site);
+        self
     }
 
     /// Answers requests from `backend` until `shutdown` resolves; then takes no more, lets the running ones finish

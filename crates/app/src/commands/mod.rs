@@ -52,15 +52,15 @@ pub(crate) fn main() -> Exit {
 }
 
 fn run(cli: Cli, manner: Manner) -> Result<(), Failure> {
-    let Cli { global, command } = cli;
+    let Cli { global, no_open, command } = cli;
     let mut out = Out::new(manner);
     let command = match command {
         Some(Command::Config(command)) => return config::run(command, &global, &mut out),
         Some(Command::Completions { shell }) => return completions::run(shell, &mut out),
         Some(Command::Bench(arguments)) => return bench::run(*arguments, &global, out),
-        Some(Command::Serve(arguments)) => return serve_forever(&arguments, &global, out),
+        Some(Command::Serve(arguments)) => return serve_forever(&arguments, serve::Manners::Server, &global, out),
         Some(Command::Sim(arguments)) => return simulate(arguments, &global, out),
-        None => return serve_forever(&Serve::default(), &global, out),
+        None => return serve_forever(&Serve::default(), serve::Manners::Desk { opens: !no_open }, &global, out),
         Some(command) => command,
     };
     let loaded = context::load(&global, &[])?.loaded;
@@ -69,7 +69,7 @@ fn run(cli: Cli, manner: Manner) -> Result<(), Failure> {
     // One worker is plenty for one answer; the engine computes on threads of its own.
     let runtime = runtime(1)?;
     let result = runtime.block_on(async {
-        let mut context = Context::open(&global, loaded, out, false)?;
+        let mut context = Context::open(&global, loaded, out)?;
         match command {
             // It alone goes on after Ctrl-C.
             Command::Chat(arguments) => chat::run(arguments, &mut context).await,
@@ -106,15 +106,16 @@ async fn one_shot(command: Command, context: &mut Context) -> Result<(), Failure
     }
 }
 
-fn serve_forever(arguments: &Serve, global: &Global, out: Out) -> Result<(), Failure> {
-    let flags = arguments.listen.map(|address| ("gateway.listen", address.to_string(), "--listen"));
-    let loaded = context::load(global, flags.as_slice())?.loaded;
-    context::prepare_compute(&loaded.config);
-    context::begin_log(&loaded, global.verbose, true, out.manner);
+fn serve_forever(arguments: &Serve, manners: serve::Manners, global: &Global, out: Out) -> Result<(), Failure> {
+    let listen = arguments.listen.map(|address| ("gateway.listen", address.to_string(), "--listen"));
+    let flags: Vec<_> = listen.into_iter().collect();
+    let found = context::load(global, &flags)?;
+    context::prepare_compute(&found.loaded.config);
+    context::begin_log(&found.loaded, global.verbose, true, out.manner);
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     // Each worker has its own heap arena, and moving bytes needs few of them.
     let runtime = runtime(cores.min(8))?;
-    let result = runtime.block_on(serve::run(global, loaded, out));
+    let result = runtime.block_on(serve::run(global, flags, manners, found, out));
     runtime.shutdown_background();
     result
 }

@@ -1,30 +1,54 @@
 //! From settings to the backend that commands and the server talk to: the configured servers and the engine, as one
 //! [`Fleet`]. Nothing is connected to here.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use longshore_client::{
     BatchConfig, Breaker, CacheConfig, DialectChoice, DiskConfig, EndMark, Fleet, FleetBuilder, FleetConfig, Health,
     Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
-use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
+use longshore_core::{Backend, Dialect, Error, ErrorKind, Protocol, Sent, dialect};
 
 use crate::exit::Failure;
 
 use super::variable;
 
-/// The backend of this configuration; with `preload`, the engine begins to load its built-in model. What a person should
-/// know goes to `warnings`; `tune` has the last word about how servers are called.
+/// The engine of the last fleet that was built, for the next one with the same settings.
+#[derive(Default)]
+pub(crate) struct KeptEngine {
+    /// Begin to load the built-in model at once.
+    #[cfg(feature = "engine")]
+    preload: bool,
+    #[cfg(feature = "engine")]
+    last: Mutex<Option<(longshore_config::Engine, Arc<dyn Backend>)>>,
+}
+
+impl KeptEngine {
+    /// For a program that stays: the engine begins to load its built-in model at once.
+    pub(crate) fn preloading() -> Self {
+        Self {
+            #[cfg(feature = "engine")]
+            preload: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// The backend of this configuration; its engine is the one in `kept`, if that has the same settings. What a person
+/// should know goes to `warnings`; `tune` has the last word about how servers are called.
 pub(crate) fn open(
     config: &Config,
-    preload: bool,
+    kept: &KeptEngine,
     warnings: &mut Vec<String>,
     tune: impl FnOnce(FleetConfig) -> FleetConfig,
 ) -> Result<Arc<Fleet>, Failure> {
     let servers: Vec<ServerConfig> = config.servers.iter().map(|server| server_config(server, warnings)).collect();
     let has_servers = !servers.is_empty();
-    let builder = with_engine(Fleet::builder(tune(fleet_config(config, servers))), config, preload, has_servers)?;
+    let builder = with_engine(Fleet::builder(tune(fleet_config(config, servers))), config, kept, has_servers)?;
     let built = builder.build().map_err(|error| Failure::Configuration(error.to_string()))?;
     Ok(Arc::new(built))
 }
@@ -181,7 +205,7 @@ pub(crate) fn dialects(choice: longshore_config::DialectChoice) -> DialectChoice
 fn with_engine(
     builder: FleetBuilder,
     config: &Config,
-    preload: bool,
+    kept: &KeptEngine,
     has_servers: bool,
 ) -> Result<FleetBuilder, Failure> {
     use longshore_config::ENGINE_NAME;
@@ -191,6 +215,12 @@ fn with_engine(
     if !engine.enabled {
         return if has_servers { Ok(builder) } else { Err(nobody("the engine is turned off (engine.enabled)")) };
     }
+    let mut last = kept.last.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((settings, engine)) = last.as_ref().filter(|(settings, _)| settings == engine) {
+        tracing::debug!(?settings, "the engine is kept");
+        return Ok(builder.backend(ENGINE_NAME, Arc::clone(engine)));
+    }
+    let settings = engine.clone();
     let engine = Engine::new(EngineConfig {
         name: ENGINE_NAME.into(),
         models: engine.models.clone(),
@@ -198,14 +228,16 @@ fn with_engine(
         slots: engine.slots as usize,
         queue: engine.queue as usize,
         memory_budget: engine.memory_budget.get(),
-        preload_builtin: preload,
+        preload_builtin: kept.preload,
     });
     let engine = engine.map_err(|error| Failure::call("start the engine", error))?;
-    Ok(builder.backend(ENGINE_NAME, Arc::new(engine)))
+    let engine: Arc<dyn Backend> = Arc::new(engine);
+    *last = Some((settings, Arc::clone(&engine)));
+    Ok(builder.backend(ENGINE_NAME, engine))
 }
 
 #[cfg(not(feature = "engine"))]
-fn with_engine(builder: FleetBuilder, _: &Config, _: bool, has_servers: bool) -> Result<FleetBuilder, Failure> {
+fn with_engine(builder: FleetBuilder, _: &Config, _: &KeptEngine, has_servers: bool) -> Result<FleetBuilder, Failure> {
     if has_servers { Ok(builder) } else { Err(nobody("this program was built without an engine")) }
 }
 

@@ -1,5 +1,6 @@
 //! Every setting there is, section by section, and [`Config`], which holds them all.
 
+mod desk;
 mod gateway;
 mod local;
 mod models;
@@ -7,6 +8,7 @@ mod requests;
 mod server;
 mod transport;
 
+pub use desk::Desk;
 pub use gateway::{Gateway, GatewayTls};
 pub use local::{Engine, LogFormat, LogLevel, Logging, Metrics};
 pub use models::Models;
@@ -43,6 +45,8 @@ section! {
         batch: Batch = Batch::default();
         /// The server that `longshore serve` runs.
         gateway: Gateway = Gateway::default();
+        /// The page that a person works with.
+        desk: Desk = Desk::default();
         /// The engine that runs models in this process.
         engine: Engine = Engine::default();
         /// What is written about the work, and how.

@@ -5,6 +5,7 @@
 //! `#[utoipa::path]`, and a line in [`router`].
 
 mod hello;
+mod sse;
 
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
