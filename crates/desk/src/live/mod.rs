@@ -4,4 +4,4 @@ mod fleet;
 mod observer;
 
 pub use fleet::LiveFleet;
-pub use observer::{Observer, Seen};
+pub use observer::{Failed, Observer, Seen};

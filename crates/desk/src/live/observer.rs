@@ -36,6 +36,17 @@ pub struct Seen {
     pub tokens: Option<u64>,
     /// The median time between pieces of text; `None` where there were fewer than two.
     pub itl: Option<Duration>,
-    /// How many attempts were made.
-    pub attempts: usize,
+    /// The attempts that failed before one was answered, or before it was given up; in order.
+    pub failed: Vec<Failed>,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// Where.
+    pub server: Arc<str>,
+    /// Over what.
+    pub protocol: Protocol,
+    /// Why: the error's headline.
+    pub reason: String,
 }
