@@ -1,1 +1,1 @@
-import{c as e,r as t}from"./ui.js";import{c as n}from"./index.js";function r(r){t(r,{title:`Chat`,children:(t,r)=>{e(t,{get icon(){return n},title:`Not in this build yet`,text:`This screen is being built.`})},$$slots:{default:!0}})}export{r as default};
+import{R as e,d as t,x as n}from"./index.js";function r(r){n(r,{title:`Chat`,children:(n,r)=>{e(n,{get icon(){return t},title:`Not in this build yet`,text:`This screen is being built.`})},$$slots:{default:!0}})}export{r as default};

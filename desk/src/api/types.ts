@@ -26,7 +26,7 @@ export interface Attempt {
   error?: unknown;
   bytes?: number;
   tokens?: number;
-  sent?: boolean;
+  sent?: string;
 }
 
 export interface Hello {
@@ -232,4 +232,80 @@ export interface Conversation {
 export interface Target {
   model: string;
   server?: string | null;
+}
+
+export interface Setting {
+  path: string;
+  section: string;
+  kind: string;
+  value: unknown;
+  default: unknown;
+  origin: string;
+  doc: string;
+  range?: string | null;
+  choices?: string[] | null;
+  secret: boolean;
+  effect: "live" | "restart";
+}
+
+export interface SettingsView {
+  file: string | null;
+  settings: Setting[];
+}
+
+export interface ProbeFound {
+  protocol: "rest" | "grpc";
+  dialect: string;
+  product?: string | null;
+  version?: string | null;
+  capabilities: string[];
+  models: string[];
+}
+
+export interface Probe {
+  url: string;
+  found: ProbeFound[];
+  tried: { what: string; error: string }[];
+}
+
+export interface Scan {
+  found: { url: string; product?: string | null; version?: string | null; models?: number | string[] | null; known_as?: string | null }[];
+  scanned: string[];
+}
+
+export interface TensorSpec {
+  name: string;
+  datatype: string;
+  shape: number[];
+}
+
+export interface ModelDescription extends Partial<Omit<Model, "id" | "name">> {
+  id: string;
+  name: string;
+  versions?: string[];
+  platform?: string | null;
+  max_output_tokens?: number | null;
+  inputs?: TensorSpec[];
+  outputs?: TensorSpec[];
+  metadata?: Record<string, string>;
+}
+
+export interface CallDetail extends Omit<CallSummary, "attempts"> {
+  attempts: Attempt[];
+  request: unknown;
+  request_bytes?: number | null;
+  response_text?: string | null;
+  frames: { at_ms: number; event: string; text: string }[];
+  usage?: Usage | null;
+  truncated: boolean;
+  headers?: Record<string, string> | null;
+}
+
+export interface InferReply {
+  route: { server: string; endpoint: string; protocol: string; dialect: string };
+  outputs: (TensorSpec & { data: unknown[] })[];
+  parameters?: Record<string, unknown> | null;
+  total_ms: number;
+  attempts: Attempt[];
+  curl?: string | null;
 }

@@ -1,6 +1,6 @@
 // What the palette (Ctrl+K) offers. The shell offers the screens; a screen adds its own while it is open.
 
-import type { Component } from "svelte";
+import { untrack, type Component } from "svelte";
 
 export interface Command {
   id: string;
@@ -32,7 +32,8 @@ export const commands = new Commands();
 
 /** Offers commands for as long as the component lives. */
 export function offerCommands(source: () => Command[]): void {
-  $effect(() => commands.add(source));
+  // Adding reads the list that it changes.
+  $effect(() => untrack(() => commands.add(source)));
 }
 
 /** Every word of the query is somewhere in the command; better matches first. */

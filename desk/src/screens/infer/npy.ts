@@ -1,0 +1,17 @@
+// .npy files by way of the API, which reads and writes the format.
+
+import { postRaw } from "../../api/client";
+import { saveFile } from "../../lib/clipboard";
+import { flatten, type Tensor } from "./tensors";
+
+export async function readNpy(file: Blob, name: string): Promise<Tensor> {
+  const response = await postRaw("npy/read", file, "application/octet-stream");
+  const { datatype, shape, data } = (await response.json()) as Omit<Tensor, "name">;
+  return { name, datatype, shape, data: flatten(data) };
+}
+
+export async function saveNpy(tensor: Tensor): Promise<void> {
+  const { datatype, shape, data } = tensor;
+  const response = await postRaw("npy/write", JSON.stringify({ datatype, shape, data }), "application/json");
+  saveFile(`${tensor.name.replace(/[^\w.-]+/g, "_")}.npy`, await response.arrayBuffer(), "application/octet-stream");
+}
