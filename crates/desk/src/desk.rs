@@ -11,7 +11,13 @@ use longshore_config::Loaded;
 use longshore_core::{Backend, Error};
 use tokio_util::sync::CancellationToken;
 
-use crate::{LiveFleet, house::House};
+use crate::{
+    LiveFleet,
+    calls::{self, Recorder, Source},
+    chat::{self, Answers},
+    house::House,
+    store::Store,
+};
 
 /// What a desk is told when it is opened.
 pub struct DeskOptions {
@@ -47,6 +53,12 @@ pub struct Parts {
     pub(crate) started: (Instant, SystemTime),
     /// Where the page is found, once that is known.
     pub(crate) url: std::sync::OnceLock<String>,
+    /// What was asked lately.
+    pub(crate) calls: Recorder,
+    /// Conversations on disk.
+    pub(crate) store: Store,
+    /// Answers that are coming.
+    pub(crate) answers: Answers,
     /// The end of all streams and tasks.
     pub(crate) closing: CancellationToken,
 }
@@ -66,12 +78,31 @@ impl Desk {
     /// The fleet cannot be built, or what was kept cannot be opened.
     pub fn open(options: DeskOptions) -> Result<Self, Error> {
         let fleet = options.house.build(&options.loaded.config)?;
+        let closing = CancellationToken::new();
+        let store = Store::new(&options.data_folder);
+        let settings = &options.loaded.config.desk;
+        let bytes = settings.calls_bytes.as_usize();
+        let kept = calls::Limits {
+            calls: settings.calls_kept as usize,
+            bytes,
+            call_bytes: bytes / 64,
+            ..calls::Limits::default()
+        };
+        let limits = chat::Limits {
+            continue_elsewhere: settings.continue_elsewhere,
+            answer_bytes: settings.answer_bytes.as_usize(),
+            attachment_bytes: settings.attachment_bytes.as_usize(),
+            ..chat::Limits::default()
+        };
         Ok(Self(Arc::new(Parts {
+            calls: Recorder::new(kept, Vec::new()),
+            answers: Answers::new(store.clone(), limits, closing.clone()),
+            store,
             live: LiveFleet::new(fleet),
             options,
             started: (Instant::now(), SystemTime::now()),
             url: std::sync::OnceLock::new(),
-            closing: CancellationToken::new(),
+            closing,
         })))
     }
 
@@ -82,7 +113,7 @@ impl Desk {
 
     /// What a gateway answers from.
     pub fn gateway(&self) -> Arc<dyn Backend> {
-        Arc::new(self.live.clone())
+        self.calls.wrap(Arc::new(self.live.clone()), Source::Gateway)
     }
 
     /// Tells where the server listens, such as `http://127.0.0.1:8400`. The first word holds.

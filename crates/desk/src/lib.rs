@@ -10,11 +10,14 @@
 mod access;
 pub mod api;
 mod assets;
+pub mod calls;
+pub mod chat;
 mod desk;
 mod house;
 pub mod live;
 mod problem;
 mod site;
+pub mod store;
 
 pub use desk::{Desk, DeskOptions};
 pub use house::House;

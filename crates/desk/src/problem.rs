@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What went wrong.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Problem {
     /// `urn:longshore:problem:` and the kind.
@@ -53,7 +53,7 @@ pub struct Problem {
 }
 
 /// A fact that helps to find what went wrong.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Fact {
     /// What it is about.
     pub what: String,
@@ -62,7 +62,7 @@ pub struct Fact {
 }
 
 /// What is wrong with one setting.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SettingProblem {
     /// The setting, such as `retry.max_attempts`; empty for the file as a whole.
     pub path: String,

@@ -4,6 +4,9 @@
 //! To add a subject: a file here with `pub(super) fn routes() -> OpenApiRouter<Desk>`, made of handlers with
 //! `#[utoipa::path]`, and a line in [`router`].
 
+mod answers;
+mod calls;
+mod conversations;
 mod hello;
 mod sse;
 
@@ -17,7 +20,14 @@ pub(crate) const ROOT: &str = "/desk/api/";
 
 /// All routes, with their description.
 pub(crate) fn router() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().nest("/desk/api", OpenApiRouter::new().merge(hello::routes()))
+    OpenApiRouter::new().nest(
+        "/desk/api",
+        OpenApiRouter::new()
+            .merge(hello::routes())
+            .merge(conversations::routes())
+            .merge(answers::routes())
+            .merge(calls::routes()),
+    )
 }
 
 /// The description of the API, in OpenAPI 3.1.

@@ -13,10 +13,10 @@ use crate::Desk;
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// The events as a response: each a name and what is written as JSON. Ends with the stream, or when the desk closes.
-pub(super) fn stream<T: Serialize + Send + 'static>(
+pub(super) fn stream<T: Serialize, S: Stream<Item = (&'static str, T)> + Send + 'static>(
     desk: &Desk,
-    events: impl Stream<Item = (&'static str, T)> + Send + 'static,
-) -> Sse<KeepAliveStream<impl Stream<Item = Result<Event, Infallible>> + Send>> {
+    events: S,
+) -> Sse<KeepAliveStream<impl Stream<Item = Result<Event, Infallible>> + Send + use<T, S>>> {
     let events = events.take_until(desk.closing.clone().cancelled_owned());
     let events = events.filter_map(|(name, data)| {
         let event = Event::default().event(name).json_data(&data);

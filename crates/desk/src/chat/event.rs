@@ -1,0 +1,102 @@
+//! What those see who watch an answer come: [`AnswerEvent`].
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{Problem, calls::Attempt, store::Message};
+
+/// Where an answer is before its first word, and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It waits for a server's free place.
+    Queued,
+    /// A connection is looked for.
+    Connecting,
+    /// The server has the request and works on the prompt.
+    Prompt,
+    /// Words come.
+    Decoding,
+}
+
+/// Something about an answer that is coming. On the wire the name is the event's.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnswerEvent {
+    /// `phase`: it has come so far.
+    Phase {
+        /// How far.
+        phase: Phase,
+        /// With which server.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<String>,
+        /// Over what.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        protocol: Option<String>,
+    },
+    /// `text`: more words.
+    Text {
+        /// Which segment they belong to.
+        segment: usize,
+        /// The words.
+        text: String,
+    },
+    /// `reasoning`: more of what the model thinks.
+    Reasoning {
+        /// Which segment it belongs to.
+        segment: usize,
+        /// The words.
+        text: String,
+    },
+    /// `attempt`: one has failed, or was committed.
+    Attempt(Attempt),
+    /// `segment`: from here on another server speaks, or the first one.
+    Segment {
+        /// Which segment begins, counted from 0.
+        segment: usize,
+        /// The server.
+        server: String,
+        /// Over what.
+        protocol: String,
+        /// The model.
+        model: String,
+        /// Why the one before broke off.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        because: Option<Box<Problem>>,
+    },
+    /// `done`: the message as it is kept. Nothing comes after it.
+    Done(Box<Message>),
+}
+
+impl AnswerEvent {
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Phase { .. } => "phase",
+            Self::Text { .. } => "text",
+            Self::Reasoning { .. } => "reasoning",
+            Self::Attempt(_) => "attempt",
+            Self::Segment { .. } => "segment",
+            Self::Done(_) => "done",
+        }
+    }
+}
+
+/// The events of an answer that has ended, for who comes late.
+pub fn replayed(message: Message) -> Vec<AnswerEvent> {
+    let mut events = Vec::new();
+    let mut because = None;
+    for (segment, one) in message.answer.iter().flat_map(|answer| &answer.segments).enumerate() {
+        let (server, protocol, model) = (one.server.clone(), one.protocol.clone(), one.model.clone());
+        events.push(AnswerEvent::Segment { segment, server, protocol, model, because: because.take() });
+        if !one.reasoning.is_empty() {
+            events.push(AnswerEvent::Reasoning { segment, text: one.reasoning.clone() });
+        }
+        if !one.text.is_empty() {
+            events.push(AnswerEvent::Text { segment, text: one.text.clone() });
+        }
+        because = one.error.clone().map(Box::new);
+    }
+    events.push(AnswerEvent::Done(Box::new(message)));
+    events
+}
