@@ -114,7 +114,7 @@ async function problemOf(response: Response, method: string, path: string): Prom
   const fallback: Problem = {
     title: response.status === 401 ? "This page's key is not valid any more" : `The desk answered ${response.status}`,
     status: response.status,
-    what: `${method} ${path}`,
+    context: [{ what: "request", value: `${method} ${path.split("?")[0]}` }],
     kind: response.status === 401 ? "unauthorized" : undefined,
     next: response.status === 401 ? "Run longshore again; it opens the page with a new key." : undefined,
   };
@@ -132,7 +132,7 @@ function unreachable(path: string, cause: unknown): ApiError {
     title: "Longshore does not answer",
     detail: cause instanceof Error ? cause.message : String(cause),
     kind: UNREACHABLE,
-    what: path,
+    context: [{ what: "request", value: path.split("?")[0] ?? path }],
     next: "Check that longshore is still running; the page connects again by itself.",
   });
 }

@@ -10,6 +10,10 @@ export interface Problem {
   attempts?: Attempt[];
   what?: string;
   next?: string;
+  model?: string;
+  retry_after_seconds?: number;
+  server_code?: string;
+  context?: { what: string; value: string }[];
   problems?: { path: string; message: string }[];
 }
 
@@ -172,6 +176,8 @@ export interface Segment {
   reasoning: string;
   ended: "running" | "done" | "interrupted";
   error?: Problem | null;
+  /** It goes on where the segment before it stopped; otherwise it began anew. */
+  continues?: boolean;
 }
 
 export interface Usage {
@@ -195,7 +201,11 @@ export interface Answer {
   attempts: Attempt[];
   cache?: string | null;
   error?: Problem | null;
+  /** When it was stopped: whether the server was told to. */
+  upstream?: Upstream | null;
 }
+
+export type Upstream = "cancelled" | "already_ended";
 
 export interface Message {
   id: string;
@@ -308,4 +318,16 @@ export interface InferReply {
   total_ms: number;
   attempts: Attempt[];
   curl?: string | null;
+}
+
+export type PhaseName = "queued" | "connecting" | "prompt" | "decoding";
+
+/** The events of `answers/ID/events`. */
+export interface AnswerEvents {
+  phase: { phase: PhaseName; server?: string | null; protocol?: string | null };
+  text: { segment: number; text: string };
+  reasoning: { segment: number; text: string };
+  attempt: Attempt;
+  segment: { segment: number; server: string; protocol: string; model: string; because?: Problem | null; continues?: boolean };
+  done: Message;
 }

@@ -4,6 +4,7 @@ import type { Attempt, Problem } from "../api/types";
 import { duration } from "./format";
 
 export function headline(problem: Problem): string {
+  if (problem.what) return `Could not ${problem.what}`;
   return sentence(problem.title || problem.detail || kindName(problem.kind) || "It failed");
 }
 
@@ -30,10 +31,11 @@ export function attemptError(attempt: Attempt): string {
 /** Plain text to paste into a report: everything the card shows and the numbers behind it. */
 export function diagnostics(problem: Problem, context: Record<string, string | null | undefined> = {}): string {
   const lines = [`Longshore: ${headline(problem)}`];
-  if (problem.what) lines.push(`doing: ${problem.what}`);
+  if (problem.title && problem.what) lines.push(`problem: ${problem.title}`);
   if (problem.detail && problem.detail !== problem.title) lines.push(`detail: ${problem.detail}`);
   if (problem.kind) lines.push(`kind: ${problem.kind}`);
   if (problem.status) lines.push(`status: ${problem.status}`);
+  for (const fact of problem.context ?? []) lines.push(`${fact.what}: ${fact.value}`);
   for (const [name, value] of Object.entries(context)) if (value) lines.push(`${name}: ${value}`);
   for (const [index, attempt] of (problem.attempts ?? []).entries()) {
     const times = [attempt.wait_ms ? `waited ${duration(attempt.wait_ms)}` : "", attempt.elapsed_ms != null ? `took ${duration(attempt.elapsed_ms)}` : ""];
