@@ -32,7 +32,7 @@ describe("a comparison", () => {
     expect(place(1)).toBe(0.5);
     expect(place(0.5) + place(2)).toBeCloseTo(1);
     expect([place(0), place(1e9)]).toEqual([0, 1]);
-    expect(ticks).toEqual([0.5, 1 / 1.5, 1, 1.5, 2]);
+    expect(ticks).toEqual([0.5, 1, 2]);
     expect(axis([]).ticks).toContain(1);
   });
 });

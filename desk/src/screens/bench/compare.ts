@@ -41,6 +41,6 @@ export function axis(intervals: readonly (Interval | null | undefined)[]): Axis 
     for (const end of interval ? [interval.low, interval.high] : []) if (end > 0 && Number.isFinite(end)) reach = Math.max(reach, Math.abs(Math.log(end)));
   const most = Math.min(reach * 1.1, Math.log(100));
   const place = (ratio: number) => (ratio > 0 ? Math.max(0, Math.min(1, 0.5 + Math.log(ratio) / (2 * most))) : 0);
-  const steps = [1.05, 1.1, 1.25, 1.5, 2, 4, 10, 50].filter((step) => Math.log(step) <= most).slice(-2);
-  return { place, ticks: [...steps.map((step) => 1 / step).reverse(), 1, ...steps] };
+  const step = [1.05, 1.1, 1.25, 1.5, 2, 4, 10, 50].findLast((step) => Math.log(step) <= most) ?? 1.05;
+  return { place, ticks: [1 / step, 1, step] };
 }

@@ -21,6 +21,8 @@ export interface Spread {
   p50?: Quantile | null;
   p95?: Quantile | null;
   p99?: Quantile | null;
+  /** The quantiles 0, 1, 2, … 100 %. */
+  curve?: number[];
 }
 export interface Level {
   load: string;
