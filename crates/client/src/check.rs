@@ -14,6 +14,7 @@ use crate::{
     endpoint::Endpoint,
     fleet::Fleet,
     member::{Local, Way, since},
+    transport::Failure,
 };
 
 /// How one address is, asked just now.
@@ -52,10 +53,60 @@ impl Fleet {
     }
 }
 
+impl Fleet {
+    /// Asks every address of one server whether it can take work, believing what is known about who is there: cheaper
+    /// than [`Fleet::check`], to be done again and again. What a server has no word for tells nothing, except that it
+    /// can be reached. Empty if there is no such server. Bounded by `timeouts.probe`.
+    pub async fn look(&self, server: &str) -> Vec<EndpointHealth> {
+        let member = self.shelves.iter().map(|shelf| shelf.member()).find(|member| *member.name == *server);
+        let ways = member.into_iter().flat_map(|member| &member.ways);
+        join_all(ways.map(|way| async move {
+            match way {
+                Way::Remote(endpoint) => look_at(endpoint).await,
+                Way::Local(local) => check_local(local, self.timeouts.probe).await,
+            }
+        }))
+        .await
+    }
+}
+
+async fn look_at(endpoint: &Endpoint) -> EndpointHealth {
+    let (mut health, spoken) = introduce(endpoint).await;
+    let Some(spoken) = spoken else { return health };
+    let call = Call::new(Op::Health(HealthScope::Ready));
+    let started = Instant::now();
+    let asked = match choose(&spoken, &call) {
+        Some(_) => ask_ready(endpoint, &spoken).await.map(|ready| health.ready = ready),
+        None => endpoint.ask(spoken[0].dialect).await.map(drop),
+    };
+    health.latency = since(started);
+    if let Err(failure) = asked {
+        // Only that nobody is there says something about the server; anything else is its answer.
+        let absent = matches!(failure.error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
+        endpoint.vitals.asked(Err(failure.error.clone()));
+        if absent {
+            endpoint.identity.forget();
+            health.result = Err(failure.error);
+        }
+    } else {
+        endpoint.vitals.asked(Ok(health.ready.clone()));
+    }
+    health
+}
+
 async fn check_endpoint(endpoint: &Endpoint) -> EndpointHealth {
-    let route = endpoint.route("");
     // Who was there before may be gone, or be somebody else by now.
     endpoint.identity.forget();
+    let (mut health, spoken) = introduce(endpoint).await;
+    if let Some(spoken) = spoken {
+        health.ready = ask_ready(endpoint, &spoken).await.unwrap_or_default();
+    }
+    health
+}
+
+/// Who is there.
+async fn introduce(endpoint: &Endpoint) -> (EndpointHealth, Option<Arc<[Spoken]>>) {
+    let route = endpoint.route("");
     let started = Instant::now();
     let spoken = endpoint.spoken().await;
     let mut health = EndpointHealth {
@@ -68,22 +119,19 @@ async fn check_endpoint(endpoint: &Endpoint) -> EndpointHealth {
         ready: None,
         latency: since(started),
     };
-    match spoken {
-        Err(failure) => health.result = Err(failure.error),
-        Ok(spoken) => {
-            health.dialects = spoken.iter().map(|spoken| spoken.dialect.name()).collect();
-            health.result = Ok(spoken[0].peer.clone());
-            health.ready = ask_ready(endpoint, &spoken).await;
-        }
+    let spoken = spoken.map_err(|failure| health.result = Err(failure.error)).ok();
+    if let Some(spoken) = &spoken {
+        health.dialects = spoken.iter().map(|spoken| spoken.dialect.name()).collect();
+        health.result = Ok(spoken[0].peer.clone());
     }
-    health
+    (health, spoken)
 }
 
-async fn ask_ready(endpoint: &Endpoint, spoken: &[Spoken]) -> Option<HealthReport> {
+async fn ask_ready(endpoint: &Endpoint, spoken: &[Spoken]) -> Result<Option<HealthReport>, Failure> {
     let call = Call::new(Op::Health(HealthScope::Ready));
-    let spoken = choose(spoken, &call)?;
-    let reply = endpoint.exchange(&call, spoken, endpoint.probe_phases(), &Received::default()).await.ok()?;
-    health_of(reply.collect().await.ok()?)
+    let Some(spoken) = choose(spoken, &call) else { return Ok(None) };
+    let reply = endpoint.exchange(&call, spoken, endpoint.probe_phases(), &Received::default()).await?;
+    Ok(health_of(reply.collect().await?))
 }
 
 async fn check_local(local: &Local, limit: Duration) -> EndpointHealth {

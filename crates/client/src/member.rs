@@ -1,6 +1,9 @@
 //! One server of a fleet: its name, and the ways to it in order of preference.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use longshore_core::{Backend, Call, Error, ErrorKind, Events, Op, Protocol, Received, Reply, Route, Step};
@@ -25,6 +28,8 @@ pub(crate) struct Member {
     pub(crate) weight: u32,
     /// What may be asked of it beyond the calls themselves.
     pub(crate) budget: Budget,
+    /// It gets no calls that do not name it.
+    pub(crate) drained: AtomicBool,
 }
 
 /// Repetitions that a server gets at any time, however few calls it has had: enough for one call after another to
@@ -47,7 +52,7 @@ impl Member {
     /// `ways` must not be empty; `retry_percent` of the calls may be asked again.
     pub(crate) fn new(name: Arc<str>, ways: Vec<Way>, weight: u32, retry_percent: u32) -> Self {
         let budget = Budget::new(retry_percent, if retry_percent == 0 { 0 } else { RETRY_FLOOR });
-        Self { name, ways, leases: Leases::default(), weight, budget }
+        Self { name, ways, leases: Leases::default(), weight, budget, drained: AtomicBool::new(false) }
     }
 
     /// Sends the call by one of the ways and waits until an answer is committed. A model that answers is leased until

@@ -8,7 +8,10 @@ mod locate;
 mod pick;
 mod pull;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use longshore_core::{Call, Error, ErrorKind, Op, Sent, call::HealthScope};
 
@@ -100,15 +103,40 @@ impl Fleet {
         if let Some((server, model)) = front {
             (call.server, call.model) = (Some(server), Some(model));
         }
-        let Some(name) = &call.server else { return Ok(self.shelves.clone()) };
+        let Some(name) = &call.server else { return self.undrained() };
         match self.shelf(name) {
             Some(shelf) => Ok(vec![Arc::clone(shelf)]),
             None => Err(self.unknown_server(name)),
         }
     }
 
+    /// The servers that take calls which name none.
+    fn undrained(&self) -> Result<Vec<Arc<Shelf>>, Error> {
+        let left: Vec<_> = self.shelves.iter().filter(|shelf| !shelf.is_drained()).cloned().collect();
+        if left.is_empty() && !self.shelves.is_empty() {
+            let message = "every server is drained: only calls that name one are taken";
+            return Err(Error::new(ErrorKind::ModelNotReady, message).sent(Sent::No));
+        }
+        Ok(left)
+    }
+
     fn shelf(&self, name: &str) -> Option<&Arc<Shelf>> {
         self.shelves.iter().find(|shelf| shelf.is_called(name))
+    }
+
+    /// Drains a server, or ends that: while it lasts, only calls that name the server go there. Those under way go on.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: there is no such server.
+    pub fn drain(&self, server: &str, drained: bool) -> Result<(), Error> {
+        let shelf = self.shelf(server).ok_or_else(|| self.unknown_server(server))?;
+        shelf.member().drained.store(drained, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The servers that are drained.
+    pub fn drained(&self) -> Vec<Arc<str>> {
+        self.shelves.iter().filter(|shelf| shelf.is_drained()).map(|shelf| Arc::clone(&shelf.member().name)).collect()
     }
 
     fn unknown_server(&self, name: &str) -> Error {
@@ -146,6 +174,10 @@ async fn with_others(mut picked: Plan, shelves: &[Arc<Shelf>]) -> Plan {
 impl Shelf {
     fn is_called(&self, name: &str) -> bool {
         self.member().name.eq_ignore_ascii_case(name)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.member().drained.load(Ordering::Relaxed)
     }
 }
 

@@ -154,7 +154,7 @@ impl Vitals {
     }
 
     /// The server was asked for its health.
-    pub(super) fn asked(&self, result: Result<Option<HealthReport>, Error>) {
+    pub(crate) fn asked(&self, result: Result<Option<HealthReport>, Error>) {
         let mut reach = self.reach();
         let before = reach.lost;
         reach.asked(result, Instant::now());
