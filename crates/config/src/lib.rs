@@ -2,7 +2,7 @@
 //! a [`Config`] with the [`Origin`] of each value, or all [`Problems`] at once.
 //!
 //! Each section is a table (`section!`) of its settings with type, default, range and meaning. The structs, the reader,
-//! [`json_schema`], [`starter_file`] and [`settings_table_markdown`] all come from that table.
+//! [`json_schema`], [`settings_list`], [`starter_file`] and [`settings_table_markdown`] all come from that table.
 //!
 //! It looks nothing up: no environment, no working directory. It reads two files when asked: the configuration
 //! ([`Sources::read_file`]) and a secret ([`Credential::resolve`]).
@@ -37,7 +37,7 @@ mod show;
 mod value;
 
 pub use check::ENGINE_NAME;
-pub use describe::{json_schema, settings_table_markdown, starter_file};
+pub use describe::{Described, json_schema, settings_list, settings_table_markdown, starter_file};
 pub use load::{Loaded, Sources};
 pub use origin::{Origin, Origins};
 pub use problem::{Problem, Problems, Source};

@@ -3,10 +3,12 @@
 use std::{
     ops::Deref,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Instant, SystemTime},
 };
 
+use arc_swap::ArcSwap;
+use longshore_client::Fleet;
 use longshore_config::Loaded;
 use longshore_core::{Backend, Error};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,7 @@ use crate::{
     calls::{self, Recorder, Source},
     chat::{self, Answers},
     house::House,
+    live::{self, Hub, Loads, Observer, Pins, Samples, Watched},
     store::Store,
 };
 
@@ -50,6 +53,16 @@ pub struct Parts {
     pub(crate) options: DeskOptions,
     /// Who answers calls just now.
     pub(crate) live: LiveFleet,
+    /// The settings in effect.
+    settings: ArcSwap<Loaded>,
+    /// Held while the configuration file is changed.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// What the page is told as it happens.
+    pub(crate) hub: Hub,
+    pub(crate) samples: Arc<Samples>,
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) loads: Arc<Loads>,
+    pub(crate) pins: Pins,
     pub(crate) started: (Instant, SystemTime),
     /// Where the page is found, once that is known.
     pub(crate) url: std::sync::OnceLock<String>,
@@ -72,7 +85,8 @@ impl Deref for Desk {
 }
 
 impl Desk {
-    /// Builds the fleet of these settings and opens what is kept. Nothing is connected to yet.
+    /// Builds the fleet of these settings and opens what is kept. Nothing is connected to yet. Needs a runtime, on which
+    /// it begins to look on.
     ///
     /// # Errors
     /// The fleet cannot be built, or what was kept cannot be opened.
@@ -94,16 +108,28 @@ impl Desk {
             attachment_bytes: settings.attachment_bytes.as_usize(),
             ..chat::Limits::default()
         };
-        Ok(Self(Arc::new(Parts {
-            calls: Recorder::new(kept, Vec::new()),
+        let samples = Arc::new(Samples::new(settings.samples_minutes));
+        let watched: Arc<Watched> = Arc::default();
+        let observers: Vec<Arc<dyn Observer>> = vec![samples.clone(), watched.clone()];
+        let desk = Self(Arc::new(Parts {
+            calls: Recorder::new(kept, observers),
             answers: Answers::new(store.clone(), limits, closing.clone()),
             store,
             live: LiveFleet::new(fleet),
+            settings: ArcSwap::from_pointee(options.loaded.clone()),
+            changing: tokio::sync::Mutex::default(),
+            hub: Hub::default(),
+            samples,
+            watched,
+            loads: Arc::default(),
+            pins: Pins::open(options.data_folder.join("pins.json")),
             options,
             started: (Instant::now(), SystemTime::now()),
             url: std::sync::OnceLock::new(),
             closing,
-        })))
+        }));
+        live::begin(&desk);
+        Ok(desk)
     }
 
     /// Who answers calls: what a gateway is put in front of.
@@ -114,6 +140,43 @@ impl Desk {
     /// What a gateway answers from.
     pub fn gateway(&self) -> Arc<dyn Backend> {
         self.calls.wrap(Arc::new(self.live.clone()), Source::Gateway)
+    }
+
+    /// What the desk's own calls go to.
+    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
+        self.calls.wrap(Arc::new(self.live.clone()), Source::Desk)
+    }
+
+    /// The settings in effect.
+    pub(crate) fn settings(&self) -> Arc<Loaded> {
+        self.settings.load_full()
+    }
+
+    /// These settings hold from now on; with a fleet, where they make another one.
+    pub(crate) fn put_in_effect(&self, loaded: Loaded, fleet: Option<Fleet>) {
+        self.settings.store(Arc::new(loaded));
+        if let Some(fleet) = fleet {
+            for drained in self.live.now().drained() {
+                // One that is gone need not be drained.
+                let _ = fleet.drain(&drained, true);
+            }
+            self.watched.renew(&fleet);
+            self.live.swap(fleet);
+        }
+        self.tell();
+    }
+
+    /// The file that changes are written to.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.options.config_file.clone().unwrap_or_else(|| self.options.new_config_file.clone())
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Parts> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn upgrade(parts: &Weak<Parts>) -> Option<Self> {
+        parts.upgrade().map(Self)
     }
 
     /// Tells where the server listens, such as `http://127.0.0.1:8400`. The first word holds.

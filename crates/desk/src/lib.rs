@@ -13,9 +13,12 @@ mod assets;
 pub mod calls;
 pub mod chat;
 mod desk;
+mod files;
+mod find;
 mod house;
 pub mod live;
 mod problem;
+mod settings;
 mod site;
 pub mod store;
 

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use longshore_core::ErrorKind;
 use longshore_server::{Site, SiteBody};
 use tower_service::Service;
 
@@ -26,6 +27,8 @@ use crate::{
 
 /// Where the page is.
 const PAGE: &str = "/desk/";
+/// Bytes of a reason that the router gives.
+const LONGEST_REASON: usize = 16 << 10;
 
 impl Desk {
     /// The desk for [`ServerOptions::site`](longshore_server::ServerOptions::site). Bodies of requests have at most so
@@ -72,7 +75,7 @@ impl Site for DeskSite {
             let mut router = self.router.clone();
             return Box::pin(async move {
                 let Ok(response) = router.call(Request::from_parts(head, Body::new(body))).await;
-                finish(response)
+                finish(in_our_words(response).await)
             });
         }
         let response = if head.uri.path().starts_with(PAGE) { assets::respond(&head) } else { to_page() };
@@ -84,6 +87,21 @@ fn to_page() -> Response<Body> {
     let mut response = plain(StatusCode::TEMPORARY_REDIRECT, "the page is at /desk/\n");
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(PAGE));
     response
+}
+
+/// What the router itself refuses it refuses in plain text: a body that is no JSON, a method that is not there.
+async fn in_our_words(response: Response<Body>) -> Response<Body> {
+    let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_plain = media_type.is_none_or(|media_type| media_type.starts_with(b"text/plain"));
+    let status = response.status();
+    if !status.is_client_error() || !is_plain {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), LONGEST_REASON).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let reason = if text.is_empty() { status.canonical_reason().unwrap_or_default() } else { &text };
+    let kind = if status == StatusCode::PAYLOAD_TOO_LARGE { ErrorKind::TooLarge } else { ErrorKind::InvalidRequest };
+    Refusal::with_status("read the request", status, kind, reason).into_response()
 }
 
 fn finish(response: Response<Body>) -> Response<SiteBody> {

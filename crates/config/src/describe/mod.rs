@@ -1,9 +1,11 @@
 //! The settings described from their table: for editors, for people, for a first file. Everything here is constant.
 
+mod list;
 mod schema;
 mod starter;
 mod table;
 
+pub use list::{Described, settings_list};
 pub use schema::json_schema;
 pub use starter::starter_file;
 pub use table::settings_table_markdown;

@@ -20,6 +20,6 @@ section! {
         /// The largest file or picture that goes with a message.
         attachment_bytes: ByteSize = ByteSize::mib(10), in ByteSize::kib(1)..=ByteSize::gib(1);
         /// How far back the plots of Metrics go, in minutes; a sample is taken each second.
-        samples_minutes: u32 = 30, in 1..=240;
+        samples_minutes: u32 = 60, in 1..=240;
     }
 }

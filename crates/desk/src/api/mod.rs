@@ -7,7 +7,12 @@
 mod answers;
 mod calls;
 mod conversations;
+mod events;
 mod hello;
+mod metrics;
+mod models;
+mod servers;
+mod settings;
 mod sse;
 
 use utoipa::openapi::OpenApi;
@@ -20,14 +25,17 @@ pub(crate) const ROOT: &str = "/desk/api/";
 
 /// All routes, with their description.
 pub(crate) fn router() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().nest(
-        "/desk/api",
-        OpenApiRouter::new()
-            .merge(hello::routes())
-            .merge(conversations::routes())
-            .merge(answers::routes())
-            .merge(calls::routes()),
-    )
+    let subjects = OpenApiRouter::new()
+        .merge(hello::routes())
+        .merge(events::routes())
+        .merge(conversations::routes())
+        .merge(answers::routes())
+        .merge(calls::routes())
+        .merge(servers::routes())
+        .merge(models::routes())
+        .merge(metrics::routes())
+        .merge(settings::routes());
+    OpenApiRouter::new().nest("/desk/api", subjects)
 }
 
 /// The description of the API, in OpenAPI 3.1.

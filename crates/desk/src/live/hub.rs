@@ -30,7 +30,12 @@ impl Default for Hub {
 impl Hub {
     /// Whether anybody looks on.
     pub(crate) fn has_listeners(&self) -> bool {
-        self.sender.receiver_count() > 0
+        self.listeners() > 0
+    }
+
+    /// How many look on.
+    pub(crate) fn listeners(&self) -> usize {
+        self.sender.receiver_count()
     }
 
     /// Tells how something is, if that is new; whoever comes later is told too.

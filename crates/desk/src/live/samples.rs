@@ -287,7 +287,10 @@ mod tests {
         let sample = samples.take(present(&[("a", 0), ("c", 2)]));
         let a = &sample.servers["a"];
         assert_eq!((a.requests, a.errors, a.tokens_per_second), (5, 1, Some(1.0)));
-        assert_eq!((a.latency_p50_ms, a.latency_p95_ms, a.ttft_p50_ms, a.itl_p50_ms), (Some(30.0), Some(50.0), Some(15.0), None));
+        assert_eq!(
+            (a.latency_p50_ms, a.latency_p95_ms, a.ttft_p50_ms, a.itl_p50_ms),
+            (Some(30.0), Some(50.0), Some(15.0), None)
+        );
         assert_eq!((sample.servers["b"].requests, sample.servers["b"].errors), (0, 1));
         // Nothing came from where something runs: that is a rate; where nothing runs there is none.
         assert_eq!((sample.servers["c"].tokens_per_second, sample.servers["b"].tokens_per_second), (Some(0.0), None));

@@ -193,11 +193,14 @@ impl Watched {
                     continue;
                 }
                 let (of, over) = (model_words(&model.model), way.protocol);
-                record.event("breaker", match model.breaker {
-                    "open" => format!("{of} is left alone over {over}: {}", model.reason),
-                    "half_open" => format!("{of} is tried again over {over}"),
-                    _ => format!("{of} is called again over {over}"),
-                });
+                record.event(
+                    "breaker",
+                    match model.breaker {
+                        "open" => format!("{of} is left alone over {over}: {}", model.reason),
+                        "half_open" => format!("{of} is tried again over {over}"),
+                        _ => format!("{of} is called again over {over}"),
+                    },
+                );
             }
             // Models that are no longer told of are forgotten there, too.
             record.breakers.retain(|(protocol, model), _| {
