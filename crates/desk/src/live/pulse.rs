@@ -8,7 +8,11 @@ use std::{
 
 use longshore_client::EndpointVitals;
 use serde::Serialize;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{memory, models_view, samples::Present, servers::Server, wall_clock};
 use crate::{Desk, calls::CallSummary, desk::Parts};
