@@ -1,6 +1,7 @@
 //! One address of a server: an attempt is made here, in one of the dialects that are spoken there.
 
 mod asides;
+mod watch;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 

@@ -72,6 +72,19 @@ impl Member {
         tried
     }
 
+    /// What the server tells, as it happens, of a load or unload that it has accepted; `None` where it does not.
+    pub(crate) async fn watch(&self, call: &Call) -> Option<Events> {
+        let deadline = call.deadline.map_or_else(Instant::now, Instant::from_std);
+        for way in &self.ways {
+            if let Way::Remote(endpoint) = way
+                && let Some(events) = endpoint.watch(call, deadline).await
+            {
+                return Some(events);
+            }
+        }
+        None
+    }
+
     /// Whether it is in this process.
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.ways[..], [Way::Local(_)])

@@ -148,6 +148,14 @@ impl Fleet {
 
     async fn with_model(&self, call: Call, shelves: Vec<Arc<Shelf>>, model: &str) -> Result<Plan, Error> {
         let Located { have, unknown, known } = locate(&shelves, model).await;
+        // Options may bring in what no list has yet, such as an adapter from a folder: the server that is named knows.
+        if let (Op::Load { parameters }, [shelf]) = (&*call.op, &shelves[..])
+            && have.is_empty()
+            && !parameters.is_empty()
+        {
+            let shelf = Arc::clone(shelf);
+            return Ok(Plan::only(call, shelf, Warmth::Unknown));
+        }
         if have.is_empty() && unknown.is_empty() {
             return Err(unknown_model(model, &known));
         }

@@ -59,6 +59,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// `Unsupported` or `InvalidRequest` when this dialect has no words for it; nothing was sent then.
     fn encode_call(&self, call: &Call, peer: &ServerInfo) -> Result<http::Request<Bytes>, Error>;
 
+    /// How to watch what `peer` does in the background after it has accepted `call`, a load or unload, where it tells of
+    /// it as it happens. Whoever watches looks at the list of models too: a watch may begin late or break off.
+    fn watch(&self, call: &Call, peer: &ServerInfo) -> Option<Watch> {
+        let _ = (call, peer);
+        None
+    }
+
     /// How to cut this reply's body into frames; decided by its head, since an error may come framed otherwise.
     fn framing(&self, call: &Call, head: &response::Parts) -> Framing;
 
@@ -82,6 +89,16 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// A whole response that refuses the request of this head: nothing of an answer has been written yet.
     fn refuse(&self, head: &request::Parts, error: &Error) -> http::Response<Bytes>;
+}
+
+/// A request whose answer tells how a load or unload gets on, for as long as somebody listens.
+pub struct Watch {
+    /// To be sent as those of [`Dialect::encode_call`] are.
+    pub request: http::Request<Bytes>,
+    /// How its answer is cut, if that is a success.
+    pub framing: Framing,
+    /// What understands it: gives [`Progress`](crate::EventKind::Progress) of the call's own model alone, and no end.
+    pub decoder: Box<dyn ReplyDecoder>,
 }
 
 /// How many asides a call may need; a dialect that wants more is going in circles.

@@ -209,6 +209,9 @@ pub struct Progress {
     /// Where it stands.
     #[serde(flatten)]
     pub state: ModelState,
+    /// How much is done, between 0 and 1, where the server tells that and no bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<f32>,
     /// Bytes read so far, where the server tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done_bytes: Option<u64>,

@@ -9,12 +9,13 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use longshore_core::{
-    Call, Dialect, ErrorKind, EventKind, Finish, Framing, ModelState, Op, ServerInfo, Usage, call::HealthScope,
+    Call, Dialect, ErrorKind, EventKind, Finish, ModelState, Op, Parameters, ServerInfo, Usage, call::HealthScope,
     dialect::by_name, model::Progress,
 };
+use serde_json::json;
 use support::{capture, capture_names, decode};
 
 fn openai() -> &'static dyn Dialect {
@@ -221,21 +222,70 @@ fn a_failed_load_says_how_it_failed() {
     assert_eq!((models[1].size_bytes, models[1].context_window), (Some(518_912), Some(1024)));
 }
 
-/// The router's stream of status changes has no call yet; its frames are whole JSON all the same.
+/// What the router told of its models as it happened: each load and unload that is watched finds its own.
 #[test]
-fn the_routers_status_stream_is_cut_into_frames() {
+fn the_routers_status_stream_tells_of_loads() {
     let path = support::captures("llama-router").join("sse.txt");
     let body = std::fs::read(path).unwrap();
-    for piece in [1, 5, 1 << 20] {
-        let (mut framer, mut frames) = (Framing::Sse.framer(1 << 16), Vec::new());
+    let told = |model: &str, piece: usize| {
+        let call = Call::new(Op::Load { parameters: Parameters::new() }).model(model);
+        let mut watch = openai().watch(&call, &router()).unwrap();
+        assert_eq!((watch.request.method().as_str(), watch.request.uri().path()), ("GET", "/models/sse"));
+        let (mut framer, mut frames, mut events) = (watch.framing.framer(1 << 16), Vec::new(), Vec::new());
         for part in body.chunks(piece) {
             framer.push(bytes::Bytes::copy_from_slice(part), &mut frames).unwrap();
+            for frame in frames.drain(..) {
+                watch.decoder.frame(Instant::now(), frame, &mut events).unwrap();
+            }
         }
-        let parsed: Vec<serde_json::Value> =
-            frames.iter().map(|frame| serde_json::from_slice(frame).unwrap()).collect();
-        assert_eq!(parsed.len(), 29, "by {piece}");
-        assert_eq!(parsed[3]["data"]["status"], "loaded");
+        let steps: Vec<_> = events
+            .into_iter()
+            .map(|event| match event.kind {
+                EventKind::Progress(progress) => {
+                    assert_eq!(&*progress.model, model);
+                    (progress.state, progress.fraction)
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        steps
+    };
+    let loading = |fraction| (ModelState::Loading, fraction);
+    let failed = (ModelState::Failed("the model's process ended with exit code 1".into()), None);
+    let to_ready = [loading(None), loading(Some(0.0)), loading(Some(1.0)), (ModelState::Ready, None)];
+    let to_failure = [loading(None), loading(Some(0.0)), failed.clone()];
+    for piece in [1, 5, 1 << 20] {
+        let b = [&to_ready[..], &[(ModelState::Unloaded, None)]].concat();
+        assert_eq!(told("tiny-b", piece), b, "by {piece}");
+        assert_eq!(told("broken", piece), [&to_failure[..], &to_failure].concat(), "by {piece}");
+        assert_eq!(told("tiny-emb", piece), to_ready);
+        assert_eq!(told("tiny-a", piece).last(), Some(&failed));
+        assert_eq!(told("nobody", piece), []);
     }
+}
+
+/// Several stages are one way, and what makes no sense is no status.
+#[test]
+fn the_routers_stages_make_one_fraction() {
+    let call = Call::new(Op::Load { parameters: Parameters::new() }).model("m");
+    let mut watch = openai().watch(&call, &router()).unwrap();
+    let mut tell = |progress: serde_json::Value| {
+        let data = json!({"status": "loading", "progress": progress});
+        let frame = json!({"model": "m", "event": "status_change", "data": data}).to_string();
+        let mut events = Vec::new();
+        watch.decoder.frame(Instant::now(), frame.into(), &mut events)?;
+        Ok::<_, longshore_core::Error>(match &events[0].kind {
+            EventKind::Progress(progress) => progress.fraction,
+            other => panic!("{other:?}"),
+        })
+    };
+    let stages = ["text_model", "mmproj_model"];
+    assert_eq!(tell(json!({"stages": stages, "current": "text_model", "value": 0.5})).unwrap(), Some(0.25));
+    assert_eq!(tell(json!({"stages": stages, "current": "mmproj_model", "value": 0.5})).unwrap(), Some(0.75));
+    assert_eq!(tell(json!({"stages": [], "value": 7})).unwrap(), Some(1.0));
+    assert!(tell(json!({"value": "much"})).is_err());
+    assert!(openai().watch(&call, &ServerInfo::default()).is_none(), "no other member tells");
+    assert!(openai().watch(&Call::new(Op::ServerInfo), &router()).is_none());
 }
 
 #[test]

@@ -98,6 +98,9 @@ fn members_are_recognised_by_what_they_say() {
     check(VLLM, &[models], "vllm", "", &[]);
     check(VLLM, &[models, ("GET /version", "version")], "vllm", "0.11.0", &[]);
     check(VLLM, &[models, ("GET /version", "version"), ("GET /is_sleeping", "is-awake")], "vllm", "0.11.0", &["sleep"]);
+    let routes = |name| [models, ("GET /version", "version"), ("GET /openapi.json", name)];
+    check(VLLM, &routes("routes"), "vllm", "0.11.0", &["lora"]);
+    check(VLLM, &routes("routes-fixed"), "vllm", "0.11.0", &[]);
     let own = ("GET /api/v1/models", "models");
     check(STUDIO, &[("GET /v1/models", "v1-models"), own], "lmstudio", "", &["instances"]);
     check(STUDIO, &[("GET /v1/models", "v1-models")], "lmstudio", "", &[]);
@@ -222,6 +225,59 @@ fn loading_is_each_members_own() {
     let server = Server { folder: VLLM, replies: &replies };
     check(&server, &sleeper(), load(), &["POST /wake_up null"], ModelState::Ready);
     check(&server, &sleeper(), unload(), &["POST /sleep?level=1 null"], ModelState::Unloaded);
+}
+
+/// vLLM's adapters come from a folder and go again, beside a model that stays or sleeps.
+#[test]
+fn adapters_are_no_models_of_their_own() {
+    let adapting = ServerInfo { extensions: vec!["lora".into()], ..peer(VLLM) };
+    let sleeping = ServerInfo { extensions: vec!["sleep".into(), "lora".into()], ..peer(VLLM) };
+    let path = || [("lora_path".to_owned(), longshore_core::Parameter::String("/adapters/sql-lora".into()))].into();
+    let from_folder = || Op::Load { parameters: path() };
+    let list = "GET /v1/models";
+    let server = |loads: &'static str, unloads: &'static str| {
+        [
+            (list, "models"),
+            ("POST /v1/load_lora_adapter", loads),
+            ("POST /v1/unload_lora_adapter", unloads),
+            ("POST /sleep?level=1", "sleep"),
+            ("POST /wake_up", "wake-up"),
+        ]
+    };
+    let check = |peer: &ServerInfo, replies: [&'static str; 2], op: Op, model: &str, requests: &[&str], state| {
+        let replies = server(replies[0], replies[1]);
+        let (found, asked) = Server { folder: VLLM, replies: &replies }.ask(&Call::new(op).model(model), peer);
+        assert_eq!(asked, requests);
+        let told = Progress { model: model.into(), state, ..Progress::default() };
+        assert_eq!(found.others, [EventKind::Progress(told)], "{requests:?}");
+    };
+    let (done, so_already) = (["lora-load", "lora-unload"], ["lora-again", "lora-gone"]);
+    let body = json!({"lora_name": "sql-lora", "lora_path": "/adapters/sql-lora"});
+    let loads = format!("POST /v1/load_lora_adapter {body}");
+    let unloads = format!("POST /v1/unload_lora_adapter {}", json!({"lora_name": "sql-lora"}));
+    for replies in [done, so_already] {
+        for peer in [&adapting, &sleeping] {
+            check(peer, replies, from_folder(), "sql-lora", &[&loads], ModelState::Ready);
+            check(peer, replies, unload(), "sql-lora", &[list, &unloads], ModelState::Unloaded);
+        }
+    }
+    let base = "Qwen/Qwen3-0.6B";
+    check(&sleeping, done, unload(), base, &[list, "POST /sleep?level=1 null"], ModelState::Unloaded);
+    check(&sleeping, done, load(), base, &["POST /wake_up null"], ModelState::Ready);
+
+    assert!(openai().supports(&adapting).contains(OpKind::Load));
+    let refused = |op: Op, model: &str, kind: ErrorKind, part: &str| {
+        let (call, replies) = (Call::new(op).model(model), server("lora-nowhere", "lora-gone"));
+        let (peer, _) = Server { folder: VLLM, replies: &replies }.told(&call, adapting.clone());
+        let error = openai().encode_call(&call, &peer).unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(error.message().contains(part), "{error}");
+    };
+    refused(load(), "sql-lora", ErrorKind::InvalidRequest, "`lora_path`");
+    refused(unload(), base, ErrorKind::Unsupported, "is no adapter");
+    let call = Call::new(from_folder()).model("sql-lora");
+    let failed = answer(&call, &adapting, &capture(VLLM, "lora-nowhere")).1.unwrap_err();
+    assert!(failed.message().contains("No adapter found"), "{failed}");
 }
 
 #[test]

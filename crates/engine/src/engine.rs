@@ -193,6 +193,7 @@ impl Engine {
                     state,
                     done_bytes: size,
                     total_bytes: size,
+                    ..Progress::default()
                 })))
             }
         }
@@ -311,7 +312,8 @@ fn progress(model: Arc<str>, ticket: Ticket) -> Events {
     }
     let kind = move |status: &Status, state| {
         let total_bytes = Some(status.total_bytes).filter(|bytes| *bytes > 0);
-        EventKind::Progress(Progress { model: model.clone(), state, done_bytes: Some(status.done_bytes), total_bytes })
+        let (model, done_bytes) = (model.clone(), Some(status.done_bytes));
+        EventKind::Progress(Progress { model, state, done_bytes, total_bytes, ..Progress::default() })
     };
     stream::unfold(Step::Look(ticket), move |step| {
         let kind = kind.clone();

@@ -66,20 +66,25 @@ impl LoadProgress {
 fn update(bar: &ProgressBar, progress: &Progress, state: &'static str) {
     bar.set_prefix(sanitise_line(&progress.model));
     bar.set_message(state);
-    let template = match progress.total_bytes {
-        Some(total) => {
+    let template = match (progress.total_bytes, progress.fraction) {
+        (Some(total), _) => {
             bar.set_length(total);
             "{prefix} {msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {elapsed}, {eta} left"
         }
-        None => "{spinner} {prefix} {msg} {elapsed}",
+        (None, Some(_)) => {
+            bar.set_length(100);
+            "{prefix} {msg} [{bar:30}] {percent} % {elapsed}"
+        }
+        (None, None) => "{spinner} {prefix} {msg} {elapsed}",
     };
     // A template that does not parse is our mistake, and a load must not fail for it.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    match progress.done_bytes {
-        Some(done) => bar.set_position(done),
-        None => bar.tick(),
+    match (progress.done_bytes, progress.fraction) {
+        (Some(done), _) => bar.set_position(done),
+        (None, Some(fraction)) => bar.set_position((fraction * 100.0) as u64),
+        (None, None) => bar.tick(),
     }
 }
 
@@ -96,6 +101,11 @@ pub(crate) fn line(progress: &Progress, state: &str) -> String {
     match (&progress.state, progress.done_bytes, progress.total_bytes) {
         (ModelState::Failed(reason), ..) => text = format!("{text}: {reason}"),
         (ModelState::Loading, Some(done), Some(total)) => text = format!("{text} {} of {}", bytes(done), bytes(total)),
+        (ModelState::Loading, None, _) => {
+            if let Some(fraction) = progress.fraction {
+                text = format!("{text} {:.0} %", fraction * 100.0);
+            }
+        }
         (ModelState::Loading, Some(done), None) => text = format!("{text} {}", bytes(done)),
         _ => {}
     }
@@ -109,7 +119,7 @@ mod tests {
     #[test]
     fn programs_read_the_same_as_json() {
         let progress =
-            Progress { model: "m".into(), state: ModelState::Loading, done_bytes: Some(5), total_bytes: None };
+            Progress { model: "m".into(), state: ModelState::Loading, done_bytes: Some(5), ..Progress::default() };
         let read: serde_json::Value = serde_json::from_str(&json_line(&progress, Duration::from_millis(7))).unwrap();
         let expected = json!({"model": "m", "state": "loading", "done_bytes": 5, "elapsed_ms": 7.0});
         assert_eq!(read["progress"], expected);
@@ -117,10 +127,15 @@ mod tests {
 
     #[test]
     fn lines_tell_state_and_bytes() {
-        let progress = |state, done, total| Progress { model: "m".into(), state, done_bytes: done, total_bytes: total };
+        let progress = |state, done, total| {
+            let model = "m".into();
+            Progress { model, state, done_bytes: done, total_bytes: total, ..Progress::default() }
+        };
+        let part = Progress { fraction: Some(0.375), ..progress(ModelState::Loading, None, None) };
         for (given, expected) in [
             (progress(ModelState::Loading, Some(512), Some(2048)), "m: loading 512 B of 2.0 KiB"),
             (progress(ModelState::Loading, None, None), "m: loading"),
+            (part, "m: loading 38 %"),
             (progress(ModelState::Ready, Some(2048), Some(2048)), "m: ready"),
             (progress(ModelState::Failed("no memory".into()), None, None), "m: failed: no memory"),
         ] {

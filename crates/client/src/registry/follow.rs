@@ -1,13 +1,18 @@
-//! Following a load or unload that the server has accepted and does in the background: its own list says how it ends.
+//! Following a load or unload that the server has accepted and does in the background: its own list says how it ends,
+//! and so does what it tells as it happens, if it does (llama-server's router). Whichever knows first.
 //!
 //! What a dropped load means, by dialect. A followed one (llama-server's router, whose load is a word without a
 //! request to hold on to) is called off by an unload. Of all others the request is dropped: Ollama and another
 //! Longshore then stop loading, while the Open Inference Protocol has no word for it, so Triton, MLServer and KServe
 //! go on.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use longshore_core::{Call, Error, ErrorKind, Finish, ModelState, Op, Sent, tensor::Parameters};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
+use longshore_core::{Call, Error, ErrorKind, EventKind, Finish, ModelState, Op, Sent, tensor::Parameters};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
@@ -22,12 +27,36 @@ const GRACE: Duration = Duration::from_secs(5);
 const SILENCES: usize = 3;
 
 impl Work {
-    /// Asks for the list again and again until it tells the end. `accepted` is how the request itself ended, for a
-    /// server that has no list to ask for.
+    /// Until its end. `accepted` is how the request itself ended, for a server that has no list to ask for.
     ///
     /// # Errors
     /// Why the load failed; `UnknownModel` when the model is gone; why the server does not tell its list any more.
     pub(super) async fn follow(&self, accepted: Finish) -> Result<Finish, Error> {
+        let (told, listed) = (pin!(self.watch()), pin!(self.poll(accepted)));
+        match select(told, listed).await {
+            Either::Left((Some(end), _)) | Either::Right((end, _)) => end,
+            Either::Left((None, listed)) => listed.await,
+        }
+    }
+
+    /// Listens to what the server tells until that is the end. `None` when it tells nothing, or no more.
+    async fn watch(&self) -> Option<Result<Finish, Error>> {
+        let mut events = self.shelf.member().watch(&self.call).await?;
+        while let Some(Ok(event)) = events.next().await {
+            let EventKind::Progress(progress) = event.kind else { continue };
+            match judge(&self.call.op, Some(&progress.state), false) {
+                Judgement::Done => return Some(Ok(Finish::Stop)),
+                Judgement::Failed(reason) => return Some(Err(self.failure(&reason))),
+                Judgement::Busy(_) => self.tell(event.at, progress),
+                // It may tell of what was before.
+                Judgement::Gone | Judgement::NotYet | Judgement::Stuck(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Asks for the list again and again until it tells the end.
+    async fn poll(&self, accepted: Finish) -> Result<Finish, Error> {
         let (began, mut seen_busy, mut silences) = (Instant::now(), false, 0);
         loop {
             let models = match self.shelf.renewed().await {
@@ -53,7 +82,10 @@ impl Work {
                 Judgement::Stuck(why) => return Err(self.stuck(why)),
                 Judgement::Busy(state) => {
                     seen_busy = true;
-                    self.step(state);
+                    // What was told as it happened says how far it is, too.
+                    if self.state().as_ref() != Some(&state) {
+                        self.step(state);
+                    }
                 }
                 Judgement::NotYet => {}
             }

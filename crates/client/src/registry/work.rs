@@ -80,7 +80,12 @@ impl Work {
         self.tell(std::time::Instant::now(), Progress { model: self.model.clone(), state, ..Progress::default() });
     }
 
-    fn tell(&self, at: std::time::Instant, progress: Progress) {
+    /// Where it stands, as far as it was told.
+    pub(super) fn state(&self) -> Option<ModelState> {
+        self.stage.borrow().state().cloned()
+    }
+
+    pub(super) fn tell(&self, at: std::time::Instant, progress: Progress) {
         self.stage.send_modify(|stage| stage.step(at, progress));
         self.shelf.pulse.beat();
     }
@@ -121,8 +126,7 @@ impl Work {
             None => self.ask(deadline).await?,
         };
         // Some say no more than that they are done.
-        let state = self.stage.borrow().state().cloned();
-        if let Some(goal) = self.goal().filter(|goal| finish == Finish::Stop && state.as_ref() != Some(goal)) {
+        if let Some(goal) = self.goal().filter(|goal| finish == Finish::Stop && self.state().as_ref() != Some(goal)) {
             self.step(goal);
         }
         Ok(finish)
@@ -180,8 +184,7 @@ impl Work {
                 _ => {}
             }
         }
-        let state = self.stage.borrow().state().cloned();
-        match state {
+        match self.state() {
             Some(ModelState::Failed(reason)) => Err(self.failure(&reason)),
             // Its word came before its deed.
             Some(ModelState::Loading | ModelState::Draining) if self.goal().is_some() => {

@@ -51,6 +51,11 @@ impl Clock {
         Self { phases, connected_at, heard_at, content: false, timer }
     }
 
+    /// When the whole call's time is over.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.phases.deadline
+    }
+
     /// A piece of the body was read.
     pub(crate) fn heard(&mut self, at: Instant) {
         self.heard_at = at;

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -27,8 +27,8 @@ use super::{clock::Clock, fault, pool::Leased};
 /// again; after that it is closed.
 const DRAIN_TIME: Duration = Duration::from_millis(250);
 
-/// After the end mark the connection's own tasks need this many turns to read the body's end and to give the connection
-/// back. Without them the call that follows at once finds it gone and makes another.
+/// At the end mark the connection's own tasks need this many turns to read the body's end and to give the connection
+/// back. The end is told after them: the call that follows at once would find the connection gone, and make another.
 const TURNS: u8 = 2;
 
 /// How an answer ends that needed no end mark and had none.
@@ -75,7 +75,7 @@ pub(crate) struct Exchange {
     failed: Option<Error>,
     content: bool,
     done: bool,
-    /// How often the runtime may still be given a turn before the stream ends.
+    /// How often the runtime may still be given a turn before the end is told.
     turns: u8,
 }
 
@@ -143,6 +143,7 @@ impl Exchange {
         };
         self.sort_decoded();
         if let (Err(error), false) = (result, self.done) {
+            let error = self.tell_whose(error, at);
             self.fail(error);
         }
     }
@@ -154,7 +155,7 @@ impl Exchange {
         // Whoever meets a limit wants to know which it is.
         cut.map_err(|error| match error.kind() {
             ErrorKind::TooLarge => error.context("limit", self.limit),
-            _ => error,
+            _ => at_byte(error, self.framer.start(usize::MAX)),
         })
     }
 
@@ -185,14 +186,27 @@ impl Exchange {
     }
 
     fn decode(&mut self, at: Instant) -> Result<(), Error> {
-        for frame in self.frames.drain(..) {
-            self.decoder.frame(at.into_std(), frame, &mut self.decoded)?;
+        for (nth, frame) in self.frames.drain(..).enumerate() {
+            let decoded = self.decoder.frame(at.into_std(), frame, &mut self.decoded);
+            decoded.map_err(|error| at_byte(error, self.framer.start(nth)))?;
         }
         Ok(())
     }
 
-    /// The answer is complete. What has come of the body's end is read, and the stream ends without waiting for more.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+    /// Whose time was over, where the server says that somebody's was: our own limits are watched by the clock.
+    fn tell_whose(&self, error: Error, at: Instant) -> Error {
+        match error.kind() {
+            ErrorKind::Timeout if at < self.clock.deadline() => {
+                error.adding("it was the server's own limit, the call's deadline had not passed")
+            }
+            ErrorKind::Timeout => error.adding("the deadline of the whole call had passed"),
+            ErrorKind::Cancelled => error.adding("it was called off at the server, not here"),
+            _ => error,
+        }
+    }
+
+    /// The answer is complete. What has come of the body's end is read, and there is no waiting for more.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(body) = &mut self.body {
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(_))) => {}
@@ -201,7 +215,7 @@ impl Exchange {
             }
         }
         if self.turns == 0 {
-            return Poll::Ready(None);
+            return Poll::Ready(());
         }
         self.turns -= 1;
         cx.waker().wake_by_ref();
@@ -231,6 +245,9 @@ impl Exchange {
             if let Some(code) = error.server_code() {
                 whole = whole.code(code);
             }
+            for (what, value) in error.facts() {
+                whole = whole.context(what, value);
+            }
             whole.caused_by(error)
         } else {
             error
@@ -257,6 +274,9 @@ impl Stream for Exchange {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
+            if this.done && this.ready.len() == 1 {
+                ready!(this.poll_end(cx));
+            }
             if let Some(event) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(event)));
             }
@@ -264,7 +284,7 @@ impl Stream for Exchange {
                 return Poll::Ready(Some(Err(error)));
             }
             if this.done {
-                return this.poll_end(cx);
+                return Poll::Ready(None);
             }
             let Some(body) = this.body.as_mut() else { return Poll::Ready(None) };
             match Pin::new(body).poll_frame(cx) {
@@ -276,6 +296,11 @@ impl Stream for Exchange {
             }
         }
     }
+}
+
+/// Says where in the body it stands: what makes no sense there, a person wants to see.
+fn at_byte(error: Error, start: u64) -> Error {
+    if error.kind() == ErrorKind::Protocol && start > 0 { error.context("byte", start.to_string()) } else { error }
 }
 
 impl Drop for Exchange {

@@ -135,7 +135,19 @@ fn of_cause(error: &(dyn StdError + 'static)) -> Option<Found> {
     error.downcast_ref::<io::Error>().and_then(of_io)
 }
 
+/// `EMFILE` and `ENFILE`: this process, or the machine, has as many files and connections open as it may.
+#[cfg(unix)]
+const NO_DESCRIPTORS: [i32; 2] = [24, 23];
+/// `WSAEMFILE`, `ERROR_TOO_MANY_OPEN_FILES`.
+#[cfg(windows)]
+const NO_DESCRIPTORS: [i32; 2] = [10024, 4];
+
 fn of_io(error: &io::Error) -> Option<Found> {
+    if error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code)) {
+        let message = "this process has too many files and connections open (raise its limit, `ulimit -n`, or lower \
+                       `pool.max_connections`)";
+        return Some(Found::new(ErrorKind::Connect, message).not_sent());
+    }
     Some(match error.kind() {
         io::ErrorKind::ConnectionRefused => Found::new(ErrorKind::Connect, "connection refused").not_sent(),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {

@@ -64,6 +64,11 @@ impl Http {
         self.book.counts()
     }
 
+    /// Whether one more connection may be made at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.book.has_room()
+    }
+
     /// The first line that is not full, else the one with the fewest requests: as few connections as do.
     fn line(&self) -> &Line {
         let load = |line: &&Line| Arc::strong_count(&line.in_flight);

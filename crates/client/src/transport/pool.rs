@@ -117,6 +117,11 @@ impl Book {
         self.permits.clone().acquire_owned().await.ok()
     }
 
+    /// Whether there may be one more connection now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.permits.available_permits() > 0
+    }
+
     pub(crate) fn opened(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> Entry {
         let mut state = self.lock();
         let (id, now) = (state.created, Instant::now());

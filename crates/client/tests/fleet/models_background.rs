@@ -1,8 +1,11 @@
 //! A server whose word comes before its deed, as llama-server's router has it; and one that cannot load at all.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::StreamExt;
@@ -11,7 +14,7 @@ use longshore_core::{Backend, ErrorKind, EventKind, ModelState, capability::OpKi
 use longshore_sim::Model;
 use serde_json::{Value, json};
 
-use crate::support::{HttpServer, Script, ask, load, quick, rest, sim, speaking, unload};
+use crate::support::{End, HttpServer, Script, ask, load, quick, rest, sim, speaking, unload};
 
 /// A router whose model `m` shows `before` until it is asked for a change, and then one of `after` with each list; the last
 /// one for ever.
@@ -78,6 +81,75 @@ async fn an_accepted_load_that_fails_says_so() {
         assert!(error.message().contains(words), "{error}");
         let state = fleet.refresh().await[0].models[0].info.state.clone();
         assert!(matches!(&state, ModelState::Failed(reason) if reason.contains(words)), "{state:?}");
+    }
+}
+
+/// A router whose list shows `listed` for ever, and which tells of these statuses of `m` as they happen, and of others.
+async fn telling(listed: &'static str, statuses: &[Value], end: End) -> HttpServer {
+    let status = |(model, data): (&str, &Value)| {
+        format!("data: {}\n\n", json!({"model": model, "event": "status_change", "data": data}))
+    };
+    let other = json!({"status": "unloaded", "exit_code": 1});
+    let frames: Vec<_> = statuses.iter().flat_map(|data| [("other", &other), ("m", data)]).map(status).collect();
+    HttpServer::start(move |seen| match &*seen.path {
+        "/v1/models" => {
+            let card = |id: &str, word: &str| json!({"id": id, "owned_by": "llamacpp", "status": value(word)});
+            Script::json(200, json!({"data": [card("m", listed), card("other", "loaded")]}))
+        }
+        "/models/load" | "/models/unload" => Script::json(200, json!({"success": true})),
+        "/models/sse" => Script::Stream(frames.clone(), end),
+        _ => Script::json(404, json!({"error": {"message": "no"}})),
+    })
+    .await
+}
+
+/// A fleet that asks for the list once in an hour: what it knows it was told.
+fn listening(server: &HttpServer) -> Fleet {
+    let mut config = quick(vec![rest("a", server.url())]);
+    config.lifecycle.poll = Duration::from_secs(3600);
+    Fleet::builder(config).build().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_told_as_it_happens_ends_a_load() {
+    let half = json!({"status": "loading", "progress": {"stages": ["a", "b"], "current": "b", "value": 0.0}});
+    let done = json!({"status": "loaded", "info": {"id": "m"}});
+    let server = telling("unloaded", &[half.clone(), done], End::Stall).await;
+    let answer = ask(&listening(&server), load("m")).await.unwrap();
+    let last = answer.others.last();
+    assert!(matches!(last, Some(EventKind::Progress(one)) if one.state == ModelState::Ready), "{last:?}");
+    assert_eq!(server.seen("/models/sse").len(), 1);
+
+    let died = json!({"status": "unloaded", "exit_code": 137});
+    let server = telling("loading", &[half.clone(), died], End::Stall).await;
+    let error = ask(&listening(&server), load("m")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    assert!(error.message().contains("exit code 137"), "{error}");
+
+    // How far it is, is told too.
+    let server = telling("loading", &[half], End::Stall).await;
+    let mut events = listening(&server).call(load("m")).await.unwrap().events;
+    loop {
+        let event = events.next().await.unwrap().unwrap();
+        if matches!(event.kind, EventKind::Progress(progress) if progress.fraction == Some(0.5)) {
+            break;
+        }
+    }
+
+    let server = telling("loaded", &[json!({"status": "unloaded", "exit_code": 0})], End::Stall).await;
+    let answer = ask(&listening(&server), unload("m")).await.unwrap();
+    let last = answer.others.last();
+    assert!(matches!(last, Some(EventKind::Progress(one)) if one.state == ModelState::Unloaded), "{last:?}");
+}
+
+#[tokio::test]
+async fn where_nothing_sound_is_told_the_list_decides() {
+    let loading = json!({"status": "loading"});
+    for (told, end) in [(&[loading.clone()][..], End::Cut), (&[loading][..], End::Clean), (&[json!(7)][..], End::Stall)]
+    {
+        let server = telling("loaded", told, end).await;
+        let answer = ask(&fleet(&server), load("m")).await.unwrap();
+        assert!(!answer.others.is_empty());
     }
 }
 

@@ -15,13 +15,14 @@ mod lifecycle;
 mod lmstudio;
 mod models;
 mod request;
+mod router;
 
 use bytes::Bytes;
 use http::{Method, header::CONTENT_TYPE, request as http_request, response};
 
 use self::lifecycle::{Lifecycle, Written};
 use super::{
-    Dialect, Exchange, ReplyDecoder, ReplyEncoder, check_model_id, forward,
+    Dialect, Exchange, ReplyDecoder, ReplyEncoder, Watch, check_model_id, forward,
     model_id::{from_path_segment, to_path_segment},
 };
 use crate::{
@@ -62,7 +63,7 @@ impl Dialect for OpenAi {
     }
 
     fn supports(&self, peer: &ServerInfo) -> Capabilities {
-        match family::lifecycle(peer) {
+        match family::lifecycles(peer).next() {
             Some(_) => SUPPORTED.union(Capabilities::of(&[OpKind::Load, OpKind::Unload])),
             None => SUPPORTED,
         }
@@ -72,7 +73,7 @@ impl Dialect for OpenAi {
         let written = match &*call.op {
             Op::ServerInfo => Written { path: family::question(peer)?.to_owned(), body: None },
             Op::ListModels { .. } | Op::Describe { .. } => lifecycle::before_list(peer)?,
-            Op::Load { .. } | Op::Unload { .. } => family::lifecycle(peer)?.aside(call, peer)?,
+            Op::Load { .. } | Op::Unload { .. } => family::lifecycles(peer).find_map(|way| way.aside(call, peer))?,
             _ => return None,
         };
         request_of(written).ok()
@@ -84,16 +85,15 @@ impl Dialect for OpenAi {
             let body = forward::forwarded_body(call, NAME, path).unwrap_or(body);
             Written { path: path.to_owned(), body: Some(body) }
         };
-        let lifecycle = family::lifecycle(peer);
-        if let (Op::Load { .. } | Op::Unload { .. }, Some(lifecycle)) = (&*call.op, lifecycle) {
-            return request_of(lifecycle.write(call, peer));
+        if let Some(lifecycle) = lifecycle::of_call(call, peer) {
+            return request_of(lifecycle.write(call, peer)?);
         }
         request_of(match &*call.op {
             Op::Chat(chat) => post(CHAT, request::chat_body(call, chat, peer)?),
             Op::Complete(completion) => post(COMPLETIONS, request::completion_body(call, completion)?),
             Op::Embed(embedding) => post(EMBEDDINGS, request::embedding_body(call, embedding)?),
             // LM Studio's own list says what is loaded.
-            Op::ListModels { .. } | Op::Describe { version: None } if lifecycle == Some(Lifecycle::Instances) => {
+            Op::ListModels { .. } | Op::Describe { version: None } if Lifecycle::Instances.is_of(peer) => {
                 get(lmstudio::MODELS)
             }
             // There is no route that names the server: the list of models says who owns them.
@@ -107,6 +107,13 @@ impl Dialect for OpenAi {
                 ));
             }
         })
+    }
+
+    fn watch(&self, call: &Call, peer: &ServerInfo) -> Option<Watch> {
+        let watched = lifecycle::of_call(call, peer) == Some(Lifecycle::Router);
+        let request = request_of(Written { path: router::EVENTS.to_owned(), body: None }).ok().filter(|_| watched)?;
+        let decoder = Box::new(router::Events::new(call.model.clone().unwrap_or_default()));
+        Some(Watch { request, framing: Framing::Sse, decoder })
     }
 
     fn framing(&self, _: &Call, head: &response::Parts) -> Framing {

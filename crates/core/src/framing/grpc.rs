@@ -5,6 +5,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::Out;
 use crate::{Error, ErrorKind};
 
 const PREFIX: usize = 5;
@@ -19,17 +20,19 @@ pub fn put_message(message: &[u8], body: &mut BytesMut) {
 }
 
 #[derive(Debug)]
-pub struct Grpc {
+pub(super) struct Grpc {
     rest: BytesMut,
+    /// Where the next message begins.
+    start: u64,
     limit: usize,
 }
 
 impl Grpc {
     pub(super) fn new(limit: usize) -> Self {
-        Self { rest: BytesMut::new(), limit }
+        Self { rest: BytesMut::new(), start: 0, limit }
     }
 
-    pub(super) fn push(&mut self, mut bytes: Bytes, frames: &mut Vec<Bytes>) -> Result<(), Error> {
+    pub(super) fn push(&mut self, mut bytes: Bytes, out: &mut Out<'_>) -> Result<(), Error> {
         if self.rest.is_empty() {
             // Messages that came whole are shared, not copied.
             while let Some(length) = self.message_length(&bytes)? {
@@ -37,7 +40,7 @@ impl Grpc {
                     break;
                 }
                 bytes.advance(PREFIX);
-                frames.push(bytes.split_to(length));
+                self.put(length, bytes.split_to(length), out);
             }
         }
         self.rest.extend_from_slice(&bytes);
@@ -47,9 +50,19 @@ impl Grpc {
                 break;
             }
             self.rest.advance(PREFIX);
-            frames.push(self.rest.split_to(length).freeze());
+            let message = self.rest.split_to(length).freeze();
+            self.put(length, message, out);
         }
         Ok(())
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    fn put(&mut self, length: usize, message: Bytes, out: &mut Out<'_>) {
+        out.put(self.start, message);
+        self.start += (PREFIX + length) as u64;
     }
 
     pub(super) fn is_empty(&self) -> bool {

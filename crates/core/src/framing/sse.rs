@@ -3,8 +3,9 @@
 //! Source: WHATWG HTML, "Server-sent events", event stream interpretation. Lines end with LF, CRLF or CR; a byte
 //! order mark at the start is skipped; an event that no empty line ended is not an event, and is dropped.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
+use super::Out;
 use crate::{Error, ErrorKind};
 
 /// Writes one event whose data is `data`; line feeds in it become several `data:` lines.
@@ -18,41 +19,55 @@ pub fn put_event(data: &[u8], body: &mut BytesMut) {
 }
 
 #[derive(Debug)]
-pub struct Sse {
+pub(super) struct Sse {
     line: BytesMut,
     data: BytesMut,
     /// A carriage return ended the last line: a line feed right after it belongs to it.
     after_cr: bool,
     /// No line has ended yet: a byte order mark may stand before it.
     at_start: bool,
+    /// Bytes that have come, and where the present event began.
+    seen: u64,
+    start: u64,
     limit: usize,
 }
 
 impl Sse {
     pub(super) fn new(limit: usize) -> Self {
-        Self { line: BytesMut::new(), data: BytesMut::new(), after_cr: false, at_start: true, limit }
+        let (line, data) = (BytesMut::new(), BytesMut::new());
+        Self { line, data, after_cr: false, at_start: true, seen: 0, start: 0, limit }
     }
 
-    pub(super) fn push(&mut self, mut bytes: &[u8], frames: &mut Vec<Bytes>) -> Result<(), Error> {
+    pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Out<'_>) -> Result<(), Error> {
+        self.seen += bytes.len() as u64;
         while let Some((&first, rest)) = bytes.split_first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
+                // It ended the event too, if that was an empty line.
+                self.start += u64::from(self.is_empty());
                 bytes = rest;
                 continue;
             }
-            let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else {
                 return self.extend(bytes);
             };
             self.after_cr = bytes[end] == b'\r';
-            if self.line.is_empty() {
-                self.end_line(&bytes[..end], frames)?;
+            let ends_event = if self.line.is_empty() {
+                self.end_line(&bytes[..end], out)?
             } else {
                 self.extend(&bytes[..end])?;
                 let line = self.line.split();
-                self.end_line(&line, frames)?;
-            }
+                self.end_line(&line, out)?
+            };
             bytes = &bytes[end + 1..];
+            if ends_event {
+                self.start = self.seen - bytes.len() as u64;
+            }
         }
         Ok(())
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,14 +91,16 @@ impl Sse {
         Ok(())
     }
 
-    fn end_line(&mut self, line: &[u8], frames: &mut Vec<Bytes>) -> Result<(), Error> {
+    /// Whether the line ends the event.
+    fn end_line(&mut self, line: &[u8], out: &mut Out<'_>) -> Result<bool, Error> {
         let line =
             if std::mem::take(&mut self.at_start) { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         if line.is_empty() {
             if !self.data.is_empty() {
                 self.data.truncate(self.data.len() - 1);
-                frames.push(self.data.split().freeze());
+                out.put(self.start, self.data.split().freeze());
             }
+            return Ok(true);
         } else if line == b"data" {
             self.data.extend_from_slice(b"\n");
         } else if let Some(value) = line.strip_prefix(b"data:") {
@@ -91,6 +108,6 @@ impl Sse {
             self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
             self.data.extend_from_slice(b"\n");
         }
-        Ok(())
+        Ok(false)
     }
 }

@@ -2,10 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::Out;
 use crate::{Error, ErrorKind};
 
 #[derive(Debug)]
-pub struct Whole {
+pub(super) struct Whole {
     /// A body that came in one piece is passed on without a copy.
     only: Option<Bytes>,
     rest: BytesMut,
@@ -17,7 +18,7 @@ impl Whole {
         Self { only: None, rest: BytesMut::new(), limit }
     }
 
-    pub(super) fn push(&mut self, bytes: Bytes, _: &mut Vec<Bytes>) -> Result<(), Error> {
+    pub(super) fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
         let length = self.only.as_ref().map_or(self.rest.len(), Bytes::len) + bytes.len();
         if length > self.limit {
             return Err(Error::new(ErrorKind::TooLarge, format!("the body exceeds {} bytes", self.limit)));
@@ -36,8 +37,8 @@ impl Whole {
         self.only.is_none() && self.rest.is_empty()
     }
 
-    pub(super) fn finish(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
-        frames.push(self.only.take().unwrap_or_else(|| self.rest.split().freeze()));
+    pub(super) fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Error> {
+        out.put(0, self.only.take().unwrap_or_else(|| self.rest.split().freeze()));
         Ok(())
     }
 }

@@ -79,7 +79,8 @@ fn who_is_unwell_says_so_by_status_and_why() {
 #[test]
 fn loads_are_told_as_they_were_asked() {
     let told = |state, done_bytes| {
-        EventKind::Progress(Progress { model: "m".into(), state, done_bytes, total_bytes: Some(9) })
+        let fraction = Some(0.25);
+        EventKind::Progress(Progress { model: "m".into(), state, fraction, done_bytes, total_bytes: Some(9) })
     };
     let failed = ModelState::Failed("no memory".into());
     let answer = [told(ModelState::Loading, Some(3)), told(failed.clone(), None), done(Finish::Stop)];

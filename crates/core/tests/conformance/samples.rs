@@ -256,6 +256,7 @@ fn progress(state: ModelState, done_bytes: Option<u64>) -> EventKind {
         state,
         done_bytes,
         total_bytes: done_bytes.map(|done| 2 * done),
+        ..Progress::default()
     })
 }
 

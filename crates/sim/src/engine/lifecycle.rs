@@ -111,6 +111,7 @@ async fn next_of_load(
         state: status.state.clone(),
         done_bytes: Some(status.done),
         total_bytes: Some(status.total),
+        ..Progress::default()
     }));
     if status.next.is_none() {
         return (Ok(event), Some((None, model)));

@@ -212,6 +212,7 @@ impl Decoder {
             state: if done { ModelState::Unloaded } else { ModelState::Loading },
             done_bytes: sum(|layer| layer.0),
             total_bytes: sum(|layer| layer.1),
+            ..Progress::default()
         }));
         Ok(done.then_some(Finish::Stop))
     }

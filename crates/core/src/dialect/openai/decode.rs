@@ -8,7 +8,11 @@ use http::{HeaderMap, header::CONTENT_TYPE, response};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{NAME, error, family, lifecycle, models};
+use super::{
+    NAME, error, family,
+    lifecycle::{self, Lifecycle},
+    models,
+};
 use crate::{
     Call, Error, ErrorKind, Event, EventKind, Finish, Framing, ModelInfo, ModelState, Op, ReplyDecoder, ServerInfo,
     Usage,
@@ -29,7 +33,8 @@ pub(super) fn decoder(
         Box::new(StreamDecoder { head, empty, finish: None, started: false, ended: false })
     } else {
         let model = call.model.clone().unwrap_or_default();
-        Box::new(WholeDecoder { op: call.op.kind(), model, peer: peer.clone(), head, ended: false })
+        let lifecycle = lifecycle::of_call(call, peer);
+        Box::new(WholeDecoder { op: call.op.kind(), model, lifecycle, peer: peer.clone(), head, ended: false })
     }
 }
 
@@ -191,6 +196,8 @@ fn emit_usage(usage: Option<UsageObject>, emitter: &mut Emitter<'_>) {
 struct WholeDecoder {
     op: OpKind,
     model: Arc<str>,
+    /// How the load or unload goes that this answers.
+    lifecycle: Option<Lifecycle>,
     peer: ServerInfo,
     head: response::Parts,
     ended: bool,
@@ -200,10 +207,10 @@ impl ReplyDecoder for WholeDecoder {
     fn frame(&mut self, at: Instant, frame: Bytes, events: &mut Vec<Event>) -> Result<(), Error> {
         let refused = if self.head.status.is_success() { Ok(()) } else { Err(error::of_reply(&self.head, &frame)) };
         let mut emitter = Emitter::new(NAME, at, frame.clone(), events);
-        let lifecycle = family::lifecycle(&self.peer).filter(|_| matches!(self.op, OpKind::Load | OpKind::Unload));
-        if let Some(lifecycle) = lifecycle {
-            // vLLM has nothing to say when it is done.
-            let reply = refused.and_then(|()| if frame.is_empty() { Ok(Value::Null) } else { self.json(&frame) });
+        if let Some(lifecycle) = self.lifecycle {
+            // vLLM has nothing to say when it is done, or a sentence that is no JSON.
+            let wordless = frame.is_empty() || lifecycle == Lifecycle::Adapters;
+            let reply = refused.and_then(|()| if wordless { Ok(Value::Null) } else { self.json(&frame) });
             let (kind, finish) = lifecycle.outcome(self.op, &self.model, reply)?;
             self.ended = true;
             emitter.emit(kind);
@@ -270,7 +277,7 @@ impl WholeDecoder {
             models.iter_mut().for_each(|model| model.state = ModelState::Unloaded);
         }
         // Where only the whole list says it, the one that was asked for is picked out of it.
-        let lists = family::lifecycle(&self.peer) == Some(lifecycle::Lifecycle::Instances);
+        let lists = Lifecycle::Instances.is_of(&self.peer);
         if self.op == OpKind::Describe && lists {
             models.retain(|model| model.id == self.model);
             if models.is_empty() {

@@ -23,6 +23,7 @@ const QUIRKS: &[(Words, ErrorKind)] = &[
     (Words::Text("loading model"), ErrorKind::ModelNotReady),              // llama-server while it starts
     (Words::Text("model is not loaded"), ErrorKind::ModelNotReady),        // llama-server's router without autoload
     (Words::Text("json.exception.parse_error"), ErrorKind::InvalidRequest), // llama-server says 500
+    (Words::Code("model_not_ready"), ErrorKind::ModelNotReady),            // another Longshore
     (Words::Code("not_supported_error"), ErrorKind::Unsupported),
     (Words::Code("authentication_error"), ErrorKind::Unauthenticated),
 ];

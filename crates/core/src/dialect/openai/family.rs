@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{header::SERVER, response};
 use serde_json::Value;
 
-use super::lifecycle::{Lifecycle, ROUTER, SLEEP};
+use super::lifecycle::{ADAPTERS, LOAD_ADAPTER, Lifecycle, ROUTER, SLEEP};
 use super::lmstudio;
 use crate::{ErrorKind, ServerInfo};
 
@@ -20,8 +20,8 @@ pub(super) struct Member {
     owner: &'static str,
     /// What it is asked once it is recognised, by `GET`.
     asks: &'static [&'static str],
-    /// What the answers say: its version, and an extension.
-    learn: fn(&[Value]) -> (String, Option<&'static str>),
+    /// What the answers say: its version, and its extensions.
+    learn: fn(&[Value]) -> (String, Vec<&'static str>),
     /// What a stream without a word means.
     pub(super) empty_stream: ErrorKind,
 }
@@ -31,7 +31,7 @@ const OTHER: Member = Member {
     name: "openai",
     owner: "",
     asks: &[],
-    learn: |_| (String::new(), None),
+    learn: |_| (String::new(), Vec::new()),
     empty_stream: ErrorKind::Interrupted,
 };
 
@@ -39,8 +39,9 @@ static FAMILY: &[Member] = &[
     Member { name: "longshore", owner: "longshore", ..OTHER },
     // A router says so; its list shows it too, unless it is empty.
     Member { name: "llama.cpp", owner: "llamacpp", asks: &["/props"], learn: of_props, ..OTHER },
-    // Sleeping is there in its development mode alone.
-    Member { name: "vllm", owner: "vllm", asks: &["/version", IS_SLEEPING], learn: of_vllm, ..OTHER },
+    // Sleeping is there in its development mode alone, adapters can come and go where that was allowed at its start: its
+    // own description lists the routes that there are.
+    Member { name: "vllm", owner: "vllm", asks: &["/version", IS_SLEEPING, ROUTES], learn: of_vllm, ..OTHER },
     Member { name: LMSTUDIO, owner: "organization_owner", asks: &[lmstudio::MODELS], learn: of_lmstudio, ..OTHER },
     // Its own API has a dialect of its own.
     Member { name: "ollama", owner: "library", ..OTHER },
@@ -56,6 +57,7 @@ const LMSTUDIO: &str = "lmstudio";
 /// Whoever lists no model, until it has been asked for more.
 const NOBODY: &str = "openai-without-models";
 pub(super) const IS_SLEEPING: &str = "/is_sleeping";
+const ROUTES: &str = "/openapi.json";
 
 /// The member that a peer is.
 pub(super) fn member(peer: &ServerInfo) -> &'static Member {
@@ -83,20 +85,23 @@ pub(super) fn recognise(list: &Value, head: &response::Parts, told: &[Option<Byt
     }
     if !told.is_empty() {
         let told: Vec<Value> = told.iter().map(|body| body.as_deref().map(json).unwrap_or_default()).collect();
-        let (version, extension) = (member.learn)(&told);
+        let (version, extensions) = (member.learn)(&told);
         server.version = version;
-        let new = extension.filter(|word| !server.extensions.iter().any(|known| known == word));
-        server.extensions.extend(new.map(str::to_owned));
         if member.name == NOBODY {
-            server.name = if extension.is_some() { LMSTUDIO.into() } else { OTHER.name.into() };
+            server.name = if extensions.is_empty() { OTHER.name.into() } else { LMSTUDIO.into() };
+        }
+        for word in extensions {
+            if !server.extensions.iter().any(|known| known == word) {
+                server.extensions.push(word.to_owned());
+            }
         }
     }
     server
 }
 
-/// How a peer loads and unloads, if it does.
-pub(super) fn lifecycle(peer: &ServerInfo) -> Option<Lifecycle> {
-    Lifecycle::ALL.into_iter().find(|way| peer.extensions.iter().any(|extension| extension == way.extension()))
+/// How a peer loads and unloads, if it does; vLLM may have two ways, for its model and for adapters to it.
+pub(super) fn lifecycles(peer: &ServerInfo) -> impl Iterator<Item = Lifecycle> {
+    Lifecycle::ALL.into_iter().filter(|way| way.is_of(peer))
 }
 
 /// An answer to an aside; some have nothing to say but that they are there.
@@ -104,20 +109,21 @@ fn json(body: &[u8]) -> Value {
     if body.is_empty() { Value::Bool(true) } else { serde_json::from_slice(body).unwrap_or_default() }
 }
 
-fn of_props(told: &[Value]) -> (String, Option<&'static str>) {
+fn of_props(told: &[Value]) -> (String, Vec<&'static str>) {
     let props = told.first().unwrap_or(&Value::Null);
-    (text(&props["build_info"]), (props["role"] == "router").then_some(ROUTER))
+    (text(&props["build_info"]), Vec::from_iter((props["role"] == "router").then_some(ROUTER)))
 }
 
-fn of_vllm(told: &[Value]) -> (String, Option<&'static str>) {
+fn of_vllm(told: &[Value]) -> (String, Vec<&'static str>) {
     let version = told.first().map(|version| text(&version["version"])).unwrap_or_default();
     let sleeps = told.get(1).is_some_and(|told| told["is_sleeping"].is_boolean());
-    (version, sleeps.then_some(SLEEP))
+    let adapts = told.get(2).is_some_and(|routes| routes["paths"][LOAD_ADAPTER]["post"].is_object());
+    (version, [sleeps.then_some(SLEEP), adapts.then_some(ADAPTERS)].into_iter().flatten().collect())
 }
 
-fn of_lmstudio(told: &[Value]) -> (String, Option<&'static str>) {
+fn of_lmstudio(told: &[Value]) -> (String, Vec<&'static str>) {
     let lists = told.first().is_some_and(|list| list["models"].is_array());
-    (String::new(), lists.then_some(lmstudio::INSTANCES))
+    (String::new(), Vec::from_iter(lists.then_some(lmstudio::INSTANCES)))
 }
 
 fn text(value: &Value) -> String {

@@ -23,17 +23,11 @@ fn card(card: &Value) -> Option<ModelInfo> {
         [&meta["n_ctx"], &card["max_model_len"], &card["context_window"]].into_iter().find_map(Value::as_u64);
     model.size_bytes = meta["size"].as_u64();
     model.quantization = meta["ftype"].as_str().map(str::to_owned);
-    model.state = match card["status"]["value"].as_str() {
-        // Without a status a model is listed because it answers.
-        None | Some("loaded" | "sleeping") => ModelState::Ready,
-        Some("loading" | "downloading") => ModelState::Loading,
-        Some("unloaded") if card["status"]["failed"] == true => {
-            let code = &card["status"]["exit_code"];
-            ModelState::Failed(format!("the model's process ended with exit code {code}"))
-        }
-        Some("unloaded") => ModelState::Unloaded,
-        Some(_) => ModelState::Unknown,
-    };
+    let status = &card["status"];
+    // Without a status a model is listed because it answers.
+    model.state = status["value"].as_str().map_or(ModelState::Ready, |word| {
+        state(word, status["failed"] == true, || Some(status["exit_code"].to_string()))
+    });
     // A model that sleeps wakes when it is asked; one that downloads is on its way too.
     if let Some(word @ ("sleeping" | "downloading")) = card["status"]["value"].as_str() {
         model.metadata.insert("status".to_owned(), word.to_owned());
@@ -45,6 +39,20 @@ fn card(card: &Value) -> Option<ModelInfo> {
     }
     read_own(&card["longshore"], &mut model);
     Some(model)
+}
+
+/// The state that llama-server's router tells with this word; of a process that has failed, its exit code.
+pub(super) fn state(word: &str, failed: bool, exit_code: impl FnOnce() -> Option<String>) -> ModelState {
+    match word {
+        "loaded" | "sleeping" => ModelState::Ready,
+        "loading" | "downloading" => ModelState::Loading,
+        "unloaded" if failed => {
+            let code = exit_code().unwrap_or_default();
+            ModelState::Failed(format!("the model's process ended with exit code {code}"))
+        }
+        "unloaded" => ModelState::Unloaded,
+        _ => ModelState::Unknown,
+    }
 }
 
 /// What another Longshore tells beyond the protocol.
