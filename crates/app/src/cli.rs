@@ -65,6 +65,9 @@ pub(crate) struct Global {
     /// Tell more on standard error; twice for debugging.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Tell nothing on standard error but what went wrong.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
     /// No colours; the variable NO_COLOR does the same.
     #[arg(long, global = true)]
     pub(crate) no_color: bool,

@@ -16,9 +16,14 @@ use std::{
 use directories::BaseDirs;
 use longshore_client::{Fleet, ServerConfig};
 use longshore_config::{Candidate, Config, Loaded, Problems, Search, Sources};
-use longshore_core::{Answer, Backend, Call, Error, Op, call::CacheUse};
+use longshore_core::{Answer, Attempt, Backend, Call, Error, Op, Route, call::CacheUse};
 
-use crate::{cli::Global, exit::Failure, terminal::Out};
+use crate::{
+    cli::Global,
+    exit::Failure,
+    report,
+    terminal::{Out, Style},
+};
 
 pub(crate) use backend::{KeptEngine, check_name, dialects, open as open_fleet};
 pub(crate) use compute::prepare as prepare_compute;
@@ -38,6 +43,10 @@ pub(crate) struct Context {
     cache: CacheUse,
     /// How much a person wants to be told.
     pub(crate) verbose: u8,
+    /// Nothing that only is good to know.
+    quiet: bool,
+    /// What was said last about who answered in whose place.
+    noted: Option<String>,
 }
 
 impl Context {
@@ -52,7 +61,8 @@ impl Context {
             backend::check_name(&fleet, name)?;
         }
         let cache = if global.no_cache { CacheUse::Never } else { CacheUse::Allowed };
-        Ok(Self { out, loaded, fleet, server: global.server.clone(), cache, verbose: global.verbose })
+        let (server, verbose, quiet) = (global.server.clone(), global.verbose, global.quiet);
+        Ok(Self { out, loaded, fleet, server, cache, verbose, quiet, noted: None })
     }
 
     /// A call for `model`; the fleet knows the one to take without, and how long it may last.
@@ -65,8 +75,21 @@ impl Context {
     }
 
     /// The whole answer.
-    pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Error> {
-        self.fleet.call(call).await?.collect().await
+    pub(crate) async fn ask(&mut self, call: Call) -> Result<Answer, Error> {
+        let answer = self.fleet.call(call).await?.collect().await?;
+        if let Some(route) = &answer.route {
+            self.note_failover(route, &answer.ledger);
+        }
+        Ok(answer)
+    }
+
+    /// Says in one line, once, that another server answers than the one that should have. Programs read it in the reply.
+    pub(crate) fn note_failover(&mut self, route: &Route, ledger: &[Attempt]) {
+        let note = report::failover(route, ledger);
+        if let Some(note) = note.as_deref().filter(|_| !self.quiet && !self.out.manner.json && self.noted != note) {
+            self.out.styled_note(Style::Dim, note);
+        }
+        self.noted = note;
     }
 }
 

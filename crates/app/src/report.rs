@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use longshore_core::{Answer, Attempt, Capabilities, Error, ErrorKind, Sent, Usage, capability::OpKind};
+use longshore_core::{Answer, Attempt, Capabilities, Error, ErrorKind, Route, Sent, Usage, capability::OpKind};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
@@ -156,6 +156,21 @@ pub(crate) fn error_lines(what: &str, error: &Error) -> Vec<String> {
     lines
 }
 
+/// `gpu could not answer (connection refused): built-in answers in its place`; `None` where nobody was passed over.
+pub(crate) fn failover(route: &Route, ledger: &[Attempt]) -> Option<String> {
+    let mut failed: Vec<(&str, &str)> = Vec::new();
+    for attempt in ledger.iter().filter(|attempt| attempt.route.server != route.server) {
+        let error = attempt.error.as_ref().filter(|error| error.kind() != ErrorKind::Cancelled);
+        if let Some(error) = error.filter(|_| failed.iter().all(|(server, _)| *server != &*attempt.route.server)) {
+            failed.push((&attempt.route.server, error.message()));
+        }
+    }
+    let whose = if failed.len() == 1 { "its" } else { "their" };
+    let failed: Vec<_> = failed.iter().map(|(server, why)| format!("{server} could not answer ({why})")).collect();
+    let failed = failed.join(", ");
+    (!failed.is_empty()).then(|| format!("{failed}: {} answers in {whose} place", route.server))
+}
+
 /// What a server can be asked for, in words.
 pub(crate) fn abilities(can: Capabilities) -> Vec<&'static str> {
     can.iter().map(OpKind::name).collect()
@@ -234,7 +249,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use longshore_core::{Event, EventKind, Finish, Protocol, Route};
+    use longshore_core::{Event, EventKind, Finish, Protocol};
 
     use super::*;
 

@@ -138,6 +138,24 @@ fn it_is_listed_beside_servers_dead_or_alive() {
 }
 
 #[test]
+fn who_answers_in_whose_place_is_told_in_one_line() {
+    let address = format!("http://127.0.0.1:{}", support::dead_port());
+    let home = Home::with(&format!("servers:\n  - name: desk\n    rest: {address}\n"));
+    let ask = |more: &[&str]| home.run(&[&["chat"][..], &ASK, more].concat()).ended(0);
+    let said = ask(&[]);
+    let line = "desk could not answer (connection refused): built-in answers in its place\n";
+    assert_eq!(said.err, line, "{said}");
+    assert!(ask(&["--quiet"]).err.is_empty());
+    let said = ask(&["--json"]);
+    assert!(said.err.is_empty(), "{said}");
+    let attempts = said.json()["attempts"].clone();
+    assert_eq!((&attempts[0]["server"], &attempts[0]["outcome"]), (&"desk".into(), &"connect".into()), "{said}");
+    assert_eq!(attempts.as_array().unwrap().last().unwrap()["server"], "built-in", "{said}");
+    let said = home.run(&["embed", "a text"]).ended(0);
+    assert_eq!(said.err, line, "{said}");
+}
+
+#[test]
 fn loading_tells_its_progress() {
     let home = Home::new();
     let said = home.run(&["load", "built-in"]).ended(0);

@@ -16,13 +16,20 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use dhat::{HeapStats, Profiler};
 use futures_util::{StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use longshore_core::{EventKind, Reply};
+use longshore_client::{DialectChoice, Fleet, FleetConfig, ServerConfig};
+use longshore_core::{
+    Backend, Call, EventKind, Op, Reply,
+    call::{Chat, Message},
+    dialect::by_name,
+};
+use longshore_sim::{Latency, Model, Simulator};
 use tokio::runtime::Runtime;
 
 use self::support::{Clients, HOLD, TOKENS, serve};
@@ -41,7 +48,7 @@ fn main() {
     }
     // Without `--bench` (as `cargo test --benches` runs it) one small round shows that it works.
     let (calls, streams) = if std::env::args().any(|argument| argument == "--bench") { (500, 1000) } else { (5, 10) };
-    let (mut server, address) = start_server();
+    let (mut server, address, simulator) = start_server();
     // `testing`: it counts, and writes no file at its end.
     let profiler = Profiler::builder().testing().build();
     println!("{calls} calls each, one after another; {streams} streams at once");
@@ -58,6 +65,9 @@ fn main() {
     let alone = runtime().block_on(async { held_by_hyper(&Clients::new(address), streams).await });
     let fleet = runtime().block_on(async { held_by_fleet(&Clients::new(address), streams).await });
     report("held by a stream in flight", [alone, fleet]);
+    let grpc = runtime().block_on(async { held_over_grpc(simulator, streams).await });
+    println!("{:30} blocks   {:>12} {:12.1}", "held over gRPC, HTTP/2 shared", "", grpc.blocks);
+    println!("{:30} bytes    {:>12} {:12.1}", "", "", grpc.bytes);
     drop(profiler);
     drop(server.stdin.take());
     server.wait().unwrap();
@@ -183,18 +193,52 @@ async fn held_by_fleet(clients: &Clients, streams: usize) -> Heap {
     Heap::held().minus(before).over(open.len() as f64)
 }
 
+/// The same over gRPC, where streams share connections, up to a hundred each. There is no hyper alone beside it: it
+/// would have to speak gRPC.
+async fn held_over_grpc(simulator: SocketAddr, streams: usize) -> Heap {
+    let server = ServerConfig {
+        grpc: Some(format!("http://{simulator}")),
+        dialect: DialectChoice::Named(vec![by_name("oip-grpc").unwrap()]),
+        ..ServerConfig::new("bench")
+    };
+    let mut config = FleetConfig { servers: vec![server], ..FleetConfig::default() };
+    config.pool.grpc_connections = streams.div_ceil(100);
+    let fleet = Fleet::builder(config).build().unwrap();
+    let chat = || {
+        let chat = Chat { messages: vec![Message::new("user", HOLD)], stream: true, ..Chat::default() };
+        Call::new(Op::Chat(chat)).model("m")
+    };
+    let first = async |call| {
+        let mut reply: Reply = fleet.call(call).await.unwrap();
+        while text(&reply.events.next().await.unwrap().unwrap().kind) == 0 {}
+        reply
+    };
+    drop(first(chat()).await);
+    let before = Heap::held();
+    let mut open: Vec<Reply> = Vec::with_capacity(streams);
+    for _ in 0..streams {
+        open.push(first(chat()).await);
+    }
+    Heap::held().minus(before).over(open.len() as f64)
+}
+
 /// Its end drops every connection, so that the next measurement begins with none.
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Says its address, and serves until nobody holds the other end of its input.
+/// Says its addresses, and serves until nobody holds the other end of its input.
 fn serve_until_closed() {
-    println!("{}", serve());
+    let latency = Latency { itl: Duration::from_secs(3600).into(), ..Latency::default() };
+    let model = Model { tokens: 1000, slots: 100_000, latency: Some(latency), ..Model::chat("m") };
+    let runtime = runtime();
+    let simulator = runtime.block_on(Simulator::builder().model(model).start()).unwrap();
+    println!("{} {}", serve(), simulator.address());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-fn start_server() -> (Child, SocketAddr) {
+/// The server, its address, and that of a simulator beside it.
+fn start_server() -> (Child, SocketAddr, SocketAddr) {
     let mut server = Command::new(std::env::current_exe().unwrap())
         .arg(SERVE)
         .stdin(Stdio::piped())
@@ -203,5 +247,6 @@ fn start_server() -> (Child, SocketAddr) {
         .unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (server, line.trim().parse().unwrap())
+    let (address, simulator) = line.trim().split_once(' ').unwrap();
+    (server, address.parse().unwrap(), simulator.parse().unwrap())
 }

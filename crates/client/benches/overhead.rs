@@ -5,6 +5,10 @@
 //! Client and server run on a thread each. The CPU time is the client thread's own: it has the client's connection
 //! tasks on it, and nothing of the server. hyper alone reads the body and looks at nothing in it; the fleet encodes
 //! the call, finds the server, watches the time, decodes every event and puts the answer together.
+//!
+//! Where the machine is too busy for times, instructions are counted: `count hyper|fleet unary|stream CALLS` as the
+//! arguments makes so many calls and nothing else, under `valgrind --tool=callgrind`. The server's are among them, for
+//! both alike; the difference of two numbers of calls leaves out what is done once.
 
 #![expect(clippy::disallowed_macros, reason = "a benchmark prints what it measured")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
@@ -18,6 +22,12 @@ use http_body_util::BodyExt;
 use self::support::{Clients, TOKENS, serve};
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [count, who, shape, calls, ..] = &arguments[..]
+        && count == "count"
+    {
+        return only(who, shape == "stream", calls.parse().unwrap());
+    }
     // Without `--bench` (as `cargo test --benches` runs it) one round shows that it works.
     let (rounds, calls) = if std::env::args().any(|argument| argument == "--bench") { (15, 1000) } else { (1, 10) };
     let address = serve();
@@ -35,6 +45,16 @@ fn main() {
             }
             report(name, median(alone), median(whole));
         }
+    });
+}
+
+/// Makes so many calls.
+fn only(who: &str, stream: bool, calls: usize) {
+    let address = serve();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clients = Clients::new(address);
+        if who == "hyper" { raw(&clients, stream, calls).await } else { fleet(&clients, stream, calls).await }
     });
 }
 

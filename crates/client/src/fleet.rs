@@ -153,8 +153,10 @@ impl Fleet {
         // committed. Each has a breaker's leave, a place among the endpoint's calls in flight, and a budget behind it.
         let result = attempts::run(&plan.call, plan.contenders(), &self.policy, deadline).await;
 
-        // What was learnt about models goes back into the registry.
-        self.learn(&plan, loads.before(result))
+        // What was learnt about models goes back into the registry; an answer tells of those who were silent before it.
+        let mut reply = self.learn(&plan, loads.before(result))?;
+        reply.ledger.splice(..0, plan.silent);
+        Ok(reply)
     }
 
     pub(crate) fn deadline(&self, call: &mut Call) -> Instant {

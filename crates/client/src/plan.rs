@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use longshore_core::{Call, Error, ErrorKind, Op, Sent, call::HealthScope};
+use longshore_core::{Attempt, Call, Error, ErrorKind, Op, Sent, call::HealthScope};
 
 use self::{
     locate::{Located, locate, locate_soon},
@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) candidates: Vec<Candidate>,
     /// Nobody is known to have the model; these models are known.
     pub(crate) unlisted: Option<Vec<Arc<str>>>,
+    /// Servers that did not tell their models when this call needed to know them: attempts of its own.
+    pub(crate) silent: Vec<Attempt>,
 }
 
 impl Plan {
@@ -46,7 +48,7 @@ impl Plan {
 
     /// One server, whatever it has.
     fn only(call: Call, shelf: Arc<Shelf>, warmth: Warmth) -> Self {
-        Self { call, candidates: vec![Candidate { shelf, warmth }], unlisted: None }
+        Self { call, candidates: vec![Candidate { shelf, warmth }], unlisted: None, silent: Vec::new() }
     }
 }
 
@@ -84,7 +86,12 @@ impl Fleet {
             }
             None => {
                 let candidate = |shelf| Candidate { shelf, warmth: Warmth::Unknown };
-                Ok(Plan { call, candidates: shelves.into_iter().map(candidate).collect(), unlisted: None })
+                Ok(Plan {
+                    call,
+                    candidates: shelves.into_iter().map(candidate).collect(),
+                    unlisted: None,
+                    silent: Vec::new(),
+                })
             }
         }
     }
@@ -147,7 +154,7 @@ impl Fleet {
     }
 
     async fn with_model(&self, call: Call, shelves: Vec<Arc<Shelf>>, model: &str) -> Result<Plan, Error> {
-        let Located { have, unknown, known } = locate(&shelves, model).await;
+        let Located { have, unknown, known, silent } = locate(&shelves, model).await;
         // Options may bring in what no list has yet, such as an adapter from a folder: the server that is named knows.
         if let (Op::Load { parameters }, [shelf]) = (&*call.op, &shelves[..])
             && have.is_empty()
@@ -164,7 +171,7 @@ impl Fleet {
         }
         let unlisted = have.is_empty().then_some(known);
         let unknown = unknown.into_iter().map(|(shelf, _)| Candidate { shelf, warmth: Warmth::Unknown });
-        Ok(Plan { call, candidates: have.into_iter().chain(unknown).collect(), unlisted })
+        Ok(Plan { call, candidates: have.into_iter().chain(unknown).collect(), unlisted, silent })
     }
 }
 
@@ -207,7 +214,7 @@ fn for_lifecycle(call: Call, have: Vec<Candidate>, unknown: Vec<(Arc<Shelf>, Opt
             let silent = || Error::new(ErrorKind::Connect, "no server could be asked for its models");
             Err(all_failed(attempts.collect()).unwrap_or_else(silent))
         }
-        1 => Ok(Plan { call, candidates, unlisted: None }),
+        1 => Ok(Plan { call, candidates, unlisted: None, silent: Vec::new() }),
         _ => {
             let names: Vec<_> = candidates.iter().map(|one| format!("`{}`", one.shelf.member().name)).collect();
             let model = call.model_name();

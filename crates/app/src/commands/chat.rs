@@ -149,6 +149,7 @@ async fn say(session: &Session, context: &mut Context) -> Result<Said, Failure> 
             None => Ending::Stopped,
             Some(Err(error)) => Ending::Failed(Box::new(error)),
             Some(Ok(reply)) => {
+                context.note_failover(&reply.route, &reply.ledger);
                 let mut events;
                 (answer, events) = reply.begin();
                 loop {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
-use longshore_core::{Error, ModelState};
-use tokio::time::timeout;
+use longshore_core::{Attempt, Error, ModelState};
+use tokio::time::{Instant, timeout};
 
 use super::Candidate;
 use crate::registry::{Listing, Shelf, Warmth};
@@ -14,6 +14,7 @@ const GRACE: Duration = Duration::from_millis(20);
 
 /// What is known suffices if somebody is known to have the model; else everybody is asked.
 pub(super) async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
+    let began = Instant::now();
     let located = Located::sort(model, shelves.iter().map(|shelf| (shelf, shelf.last())).collect());
     if !located.have.is_empty() {
         return located;
@@ -28,7 +29,8 @@ pub(super) async fn locate(shelves: &[Arc<Shelf>], model: &str) -> Located {
         found |= listing.find(model).is_some();
         listings[i] = Some(listing);
     }
-    Located::sort(model, shelves.iter().zip(listings).collect())
+    let silent = listings.iter().flatten().flat_map(|listing| listing.failures_since(began)).collect();
+    Located { silent, ..Located::sort(model, shelves.iter().zip(listings).collect()) }
 }
 
 /// Servers that list the model, as far as that is known or told at once.
@@ -51,6 +53,8 @@ pub(super) struct Located {
     pub(super) unknown: Vec<(Arc<Shelf>, Option<Error>)>,
     /// All models of those that were heard.
     pub(super) known: Vec<Arc<str>>,
+    /// What went wrong with those that were asked just now.
+    pub(super) silent: Vec<Attempt>,
 }
 
 impl Located {
@@ -75,6 +79,6 @@ impl Located {
         // Where a load failed, the next one is the least likely to succeed.
         have.sort_by_key(|(failed, candidate)| (candidate.warmth, *failed));
         let have = have.into_iter().map(|(_, candidate)| candidate).collect();
-        Self { have, unknown, known }
+        Self { have, unknown, known, silent: Vec::new() }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use longshore_core::{Call, Error, ErrorKind, ModelInfo, ModelKind, Sent, capability::OpKind};
+use longshore_core::{Attempt, Call, Error, ErrorKind, ModelInfo, ModelKind, Sent, capability::OpKind};
+
+use tokio::time::Instant;
 
 use super::Plan;
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
 
 /// A model for a call that names none: the first ready one that can, on the first server that has one.
 pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan, Error> {
-    let kind = call.op.kind();
+    let (kind, began) = (call.op.kind(), Instant::now());
     let mut listings = stream::iter(shelves.iter().cloned().map(|shelf| async move {
         let last = shelf.last().filter(|listing| listing.models.is_ok());
         let listing = match last {
@@ -28,6 +30,7 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
         let models = match &listing.models {
             Ok(models) => models,
             Err(error) => {
+                seen.asked.extend(listing.failures_since(began));
                 seen.silent.push(error.clone());
                 continue;
             }
@@ -42,10 +45,10 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
             several.extend(ready().map(|(_, info)| (Arc::clone(&shelf), Arc::clone(&info.id))));
         } else if let Some((_, info)) = ready().min_by_key(|(fitness, _)| *fitness) {
             call.model = Some(Arc::clone(&info.id));
-            return Ok(Plan::only(call, shelf, Warmth::Ready));
+            return Ok(Plan { silent: seen.asked, ..Plan::only(call, shelf, Warmth::Ready) });
         } else if shelf.member().is_local() {
             // It has a model of its own choice, and loads it when it is asked.
-            return Ok(Plan::only(call, shelf, Warmth::Unknown));
+            return Ok(Plan { silent: seen.asked, ..Plan::only(call, shelf, Warmth::Unknown) });
         }
     }
     match several.len() {
@@ -53,7 +56,7 @@ pub(super) async fn pick(mut call: Call, shelves: &[Arc<Shelf>]) -> Result<Plan,
         1 => {
             let (shelf, model) = several.remove(0);
             call.model = Some(model);
-            Ok(Plan::only(call, shelf, Warmth::Ready))
+            Ok(Plan { silent: seen.asked, ..Plan::only(call, shelf, Warmth::Ready) })
         }
         _ => Err(Error::invalid(format!("name a model: there are {}", quoted(&seen.known)))),
     }
@@ -67,6 +70,8 @@ struct Seen {
     idle: Vec<Arc<str>>,
     /// Why servers told nothing.
     silent: Vec<Error>,
+    /// The attempts at it that were made for this call.
+    asked: Vec<Attempt>,
 }
 
 impl Seen {

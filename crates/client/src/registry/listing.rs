@@ -22,6 +22,12 @@ impl Listing {
         find(self.models.as_ref().ok().or(self.before.as_ref())?, model)
     }
 
+    /// What went wrong when the server was asked after `began`, as attempts of whoever asked for it.
+    pub(crate) fn failures_since(&self, began: Instant) -> Vec<Attempt> {
+        let failed = self.models.as_ref().err().filter(|_| self.at >= began);
+        failed.map(|error| error.ledger().to_vec()).unwrap_or_default()
+    }
+
     pub(super) fn is_younger_than(&self, age: Duration) -> bool {
         self.age() < age
     }

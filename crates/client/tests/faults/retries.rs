@@ -63,6 +63,28 @@ async fn a_server_is_left_alone_for_as_long_as_it_asks() {
     }
 }
 
+/// gRPC's own word for a wait is metadata, in milliseconds; a negative one says never.
+#[tokio::test]
+async fn push_back_over_grpc_is_obeyed() {
+    for wire in [Wire::Grpc, Wire::GrpcStream] {
+        let pushed = |code, wait| Effect::Grpc { code, message: Some("no room".into()), pushback: Some(wait) };
+        for code in [8, 14] {
+            let simulator = passes(wire, pushed(code, Duration::from_millis(1300)), ErrorKind::Overloaded).await;
+            let entries = work(&simulator, wire);
+            let waited = (entries[1].time - entries[0].time).abs();
+            assert!(waited >= 1.29, "{} {code}: came back after {waited} s", wire.name());
+            assert!(simulator.verdict().good, "{} {code}: {:?}", wire.name(), simulator.verdict());
+        }
+        let headers = [("grpc-retry-pushback-ms".to_owned(), "-1".to_owned())].into();
+        let never = Effect::Status { status: 503, body: None, headers, retry_after: None };
+        let simulator = failing(wire, None, never).await;
+        let error = ask(&fleet(wire, &simulator, |_| {}), wire.chat("tell me").model("m")).await.end.unwrap_err();
+        assert_eq!((error.kind(), error.ledger().len()), (ErrorKind::Overloaded, 1), "{error}");
+        assert!(error.message().contains("the server asks not to try again"), "{error}");
+        assert_eq!(work(&simulator, wire).len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_wait_that_makes_no_sense_is_a_short_one() {
     let century = RetryAfter::Seconds(100 * 365 * 24 * 3600);

@@ -20,6 +20,7 @@ pub(crate) struct Special {
 
 const HERE: &str = "crates/client/tests/faults/special.rs";
 const RETRIES: &str = "crates/client/tests/faults/retries.rs";
+const DISASTER: &str = "crates/app/tests/disaster.rs";
 const WIRE: &str = "crates/client/tests/fleet/wire.rs";
 
 /// In the order of their numbers.
@@ -29,7 +30,10 @@ pub(crate) const SPECIAL: &[Special] = &[
         fault: "429 with Retry-After or push-back, once",
         happens: "the server is left alone for as long as it asks, then asked again; if that is too long for the deadline, \
                   the error says so at once",
-        tests: &[(RETRIES, "a_server_is_left_alone_for_as_long_as_it_asks")],
+        tests: &[
+            (RETRIES, "a_server_is_left_alone_for_as_long_as_it_asks"),
+            (RETRIES, "push_back_over_grpc_is_obeyed"),
+        ],
     },
     Special {
         number: 11,
@@ -63,6 +67,12 @@ pub(crate) const SPECIAL: &[Special] = &[
             (WIRE, "an_end_mark_can_be_optional"),
             ("crates/client/tests/cache/kept.rs", "an_answer_without_its_end_mark_is_not_kept"),
         ],
+    },
+    Special {
+        number: 22,
+        fault: "garbled chunk, after others",
+        happens: "the error names the byte of the body at which the garbled piece begins",
+        tests: &[(WIRE, "what_makes_no_sense_is_named_by_its_byte")],
     },
     Special {
         number: 33,
@@ -109,6 +119,24 @@ pub(crate) const SPECIAL: &[Special] = &[
         fault: "the cache's store is damaged",
         happens: "it is told, and calls are answered past it",
         tests: &[("crates/client/tests/cache/stored.rs", "a_broken_store_is_told_and_answers_all_the_same")],
+    },
+    Special {
+        number: 39,
+        fault: "the disk is full",
+        happens: "it is told once, the store is left alone for a minute, and calls are answered past it",
+        tests: &[(DISASTER, "a_disk_that_is_full_costs_no_answer")],
+    },
+    Special {
+        number: 40,
+        fault: "SIGKILL, while answers are written to the cache's folder",
+        happens: "the next start answers as before; an answer is stored whole or not at all",
+        tests: &[(DISASTER, "whoever_is_killed_starts_again_as_before")],
+    },
+    Special {
+        number: 40,
+        fault: "descriptors exhausted",
+        happens: "the error says so and what to raise; with descriptors free again, calls are answered",
+        tests: &[("crates/client/tests/descriptors.rs", "a_process_without_descriptors_says_so_and_recovers")],
     },
     Special {
         number: 40,

@@ -80,7 +80,7 @@ async fn no_connection_is_always_free_to_try_elsewhere() {
     let fleet = fleet(vec![rest("a", refused().await), rest("b", second.url())]);
     // The dead server's list is not known, so the other comes first; asked for by name, it is all there is.
     let answer = ask(&fleet, once(chat("m"))).await.unwrap();
-    assert_eq!(ledger(&answer.ledger), ["b rest committed"]);
+    assert_eq!(ledger(&answer.ledger), ["a rest connect", "b rest committed"]);
     let error = ask(&fleet, chat("a/m")).await.unwrap_err();
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Connect, Sent::No));
     assert_eq!(ledger(error.ledger()), ["a rest connect"; 4]);

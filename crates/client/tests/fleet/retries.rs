@@ -9,7 +9,9 @@ use longshore_core::{
 };
 use longshore_sim::{Effect, Latency, RetryAfter, Rule, Simulator, When};
 
-use crate::support::{End, HttpServer, Script, ask, asked, chat, config, ledger, openai, rest, speaking, until};
+use crate::support::{
+    End, HttpServer, Script, ask, asked, chat, cold, config, ledger, openai, rest, sim, speaking, until,
+};
 
 fn status(status: u16, retry_after: Option<u64>) -> Effect {
     let retry_after = retry_after.map(RetryAfter::Seconds);
@@ -160,6 +162,20 @@ async fn only_what_may_be_hedged_is() {
     let error = ask(&build(config), crate::support::once(chat("sim"))).await.unwrap_err();
     assert_eq!(ledger(error.ledger()), ["a rest timeout"]);
     assert_eq!(asked(&quick, "chat"), 0);
+}
+
+#[tokio::test]
+async fn no_hedge_goes_to_a_model_that_would_have_to_be_loaded() {
+    let (slow, _) = slow_and_quick().await;
+    let cold = sim(vec![cold("sim", Duration::from_millis(1))]).await;
+    let mut config = over(&[&slow, &cold]);
+    config.timeouts.total = Duration::from_millis(500);
+    config.retry = Retry { hedge_after: Some(Duration::from_millis(10)), hedge_percent: 100, ..config.retry };
+    let fleet = build(config);
+    fleet.refresh().await;
+    let error = ask(&fleet, chat("sim")).await.unwrap_err();
+    assert_eq!(ledger(error.ledger()), ["a rest timeout"]);
+    assert_eq!((asked(&cold, "chat"), asked(&cold, "load")), (0, 0));
 }
 
 /// A raw completion whose stream breaks off after these words, and goes on for whoever sends them.

@@ -47,8 +47,23 @@ async fn an_answer_that_is_left_after_its_end_mark_leaves_a_connection() {
             }
         }
     }
-    // What was left is read beside us, so a call that follows at once may be ahead of it, but not all twenty.
+    // The end is told when the connection has been given back; only an end that the server sends late is not waited for.
     assert!(server.accepted() < 10, "{}", server.accepted());
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_named_by_its_byte() {
+    let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"text\"}}]}\n\n";
+    let check = async |before: &[&str], kind: ErrorKind| {
+        let frames: Vec<String> = before.iter().chain(&["data: {oops\n\n"]).map(|&frame| frame.to_owned()).collect();
+        let server = HttpServer::start(openai(&["m"], move |_| Script::Stream(frames.clone(), End::Clean))).await;
+        let error = ask(&fleet(vec![rest("a", server.url())]), once(chat("m"))).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        let at = before.concat().len().to_string();
+        assert!(error.facts().contains(&("byte", at)), "{error}");
+    };
+    check(&[": ping\n\n"], ErrorKind::Protocol).await;
+    check(&[chunk, ": ping\n\n", chunk], ErrorKind::Interrupted).await;
 }
 
 #[tokio::test]

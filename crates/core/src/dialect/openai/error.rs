@@ -1,5 +1,7 @@
 //! Errors, both ways: `{"error":{"message","type","param","code"}}`, and what the family makes of it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE, response};
 use serde_json::{Value, json};
@@ -20,13 +22,17 @@ const QUIRKS: &[(Words, ErrorKind)] = &[
     (Words::Model("does not exist"), ErrorKind::UnknownModel),             // OpenAI, vLLM
     (Words::Text("file not found"), ErrorKind::Unsupported),               // llama-server: no such route
     (Words::Text("unexpected endpoint"), ErrorKind::Unsupported),          // LM Studio says 200
-    (Words::Text("loading model"), ErrorKind::ModelNotReady),              // llama-server while it starts
+    (Words::Text(LOADING), ErrorKind::ModelNotReady),                      // llama-server while it starts
     (Words::Text("model is not loaded"), ErrorKind::ModelNotReady),        // llama-server's router without autoload
     (Words::Text("json.exception.parse_error"), ErrorKind::InvalidRequest), // llama-server says 500
     (Words::Code("model_not_ready"), ErrorKind::ModelNotReady),            // another Longshore
     (Words::Code("not_supported_error"), ErrorKind::Unsupported),
     (Words::Code("authentication_error"), ErrorKind::Unauthenticated),
 ];
+
+/// What llama-server says while it starts, without saying when to come back.
+const LOADING: &str = "loading model";
+const LOADING_WAIT: Duration = Duration::from_secs(1);
 
 enum Words {
     /// The error's `type` or `code`.
@@ -73,6 +79,10 @@ pub(super) fn from_value(error: &Value, head: &response::Parts) -> Error {
     }
     let lower = message.to_lowercase();
     match QUIRKS.iter().find(|(words, _)| words.fit(&lower, [class, code])) {
+        // It is on its way, and who asks again will find it.
+        Some((Words::Text(LOADING), kind)) if found.wait().is_none() => {
+            found.with_kind(*kind).retry_after(LOADING_WAIT)
+        }
         Some(&(_, kind)) => found.with_kind(kind),
         None => found,
     }
