@@ -230,9 +230,9 @@ fn runtime() -> Runtime {
 /// Says its addresses, and serves until nobody holds the other end of its input.
 fn serve_until_closed() {
     let latency = Latency { itl: Duration::from_secs(3600).into(), ..Latency::default() };
-    let model = Model { tokens: 1000, slots: 100_000, latency: Some(latency), ..Model::chat("m") };
+    let model = Model { tokens: 1000, latency: Some(latency), ..Model::chat("m") };
     let runtime = runtime();
-    let simulator = runtime.block_on(Simulator::builder().model(model).start()).unwrap();
+    let simulator = runtime.block_on(Simulator::builder().model(model).slots(100_000).start()).unwrap();
     println!("{} {}", serve(), simulator.address());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }

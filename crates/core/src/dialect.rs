@@ -61,7 +61,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// How to watch what `peer` does in the background after it has accepted `call`, a load or unload, where it tells of
     /// it as it happens. Whoever watches looks at the list of models too: a watch may begin late or break off.
-    fn watch(&self, call: &Call, peer: &ServerInfo) -> Option<Watch> {
+    fn watch(&self, call: &Call, peer: &ServerInfo) -> Option<StatusStream> {
         let _ = (call, peer);
         None
     }
@@ -92,7 +92,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A request whose answer tells how a load or unload gets on, for as long as somebody listens.
-pub struct Watch {
+pub struct StatusStream {
     /// To be sent as those of [`Dialect::encode_call`] are.
     pub request: http::Request<Bytes>,
     /// How its answer is cut, if that is a success.

@@ -23,7 +23,7 @@ use futures_core::future::BoxFuture;
 
 pub use call::{Call, Op, Origin};
 pub use capability::Capabilities;
-pub use dialect::{Dialect, ReplyDecoder, ReplyEncoder, Watch};
+pub use dialect::{Dialect, ReplyDecoder, ReplyEncoder, StatusStream};
 pub use error::{Blame, Error, ErrorKind, Sent};
 pub use event::{Event, EventKind, Events, Finish, Usage};
 pub use framing::Framing;

@@ -1,7 +1,7 @@
 //! Watching what a server does in the background, where it tells of it: see [`longshore_core::Dialect::watch`].
 
 use futures_util::StreamExt;
-use longshore_core::{Call, Events, Watch};
+use longshore_core::{Call, Events, StatusStream};
 use tokio::time::Instant;
 
 use super::{Endpoint, detach, refuse_compressed};
@@ -12,7 +12,7 @@ impl Endpoint {
     /// cannot be heard: it is not worth an error, nor the last connection that may be made.
     pub(crate) async fn watch(&self, call: &Call, deadline: Instant) -> Option<Events> {
         let spoken = self.identity.get()?;
-        let Watch { request, framing, decoder } =
+        let StatusStream { request, framing, decoder } =
             spoken.iter().find_map(|spoken| spoken.dialect.watch(call, &spoken.peer))?;
         if !self.http.has_room() {
             return None;

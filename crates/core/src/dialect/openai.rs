@@ -22,7 +22,7 @@ use http::{Method, header::CONTENT_TYPE, request as http_request, response};
 
 use self::lifecycle::{Lifecycle, Written};
 use super::{
-    Dialect, Exchange, ReplyDecoder, ReplyEncoder, Watch, check_model_id, forward,
+    Dialect, Exchange, ReplyDecoder, ReplyEncoder, StatusStream, check_model_id, forward,
     model_id::{from_path_segment, to_path_segment},
 };
 use crate::{
@@ -109,11 +109,11 @@ impl Dialect for OpenAi {
         })
     }
 
-    fn watch(&self, call: &Call, peer: &ServerInfo) -> Option<Watch> {
+    fn watch(&self, call: &Call, peer: &ServerInfo) -> Option<StatusStream> {
         let watched = lifecycle::of_call(call, peer) == Some(Lifecycle::Router);
         let request = request_of(Written { path: router::EVENTS.to_owned(), body: None }).ok().filter(|_| watched)?;
         let decoder = Box::new(router::Events::new(call.model.clone().unwrap_or_default()));
-        Some(Watch { request, framing: Framing::Sse, decoder })
+        Some(StatusStream { request, framing: Framing::Sse, decoder })
     }
 
     fn framing(&self, _: &Call, head: &response::Parts) -> Framing {
