@@ -75,12 +75,8 @@ impl Context {
     }
 
     /// The whole answer.
-    pub(crate) async fn ask(&mut self, call: Call) -> Result<Answer, Error> {
-        let answer = self.fleet.call(call).await?.collect().await?;
-        if let Some(route) = &answer.route {
-            self.note_failover(route, &answer.ledger);
-        }
-        Ok(answer)
+    pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Error> {
+        self.fleet.call(call).await?.collect().await
     }
 
     /// Says in one line, once, that another server answers than the one that should have. Programs read it in the reply.

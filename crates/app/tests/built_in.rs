@@ -151,7 +151,7 @@ fn who_answers_in_whose_place_is_told_in_one_line() {
     let attempts = said.json()["attempts"].clone();
     assert_eq!((&attempts[0]["server"], &attempts[0]["outcome"]), (&"desk".into(), &"connect".into()), "{said}");
     assert_eq!(attempts.as_array().unwrap().last().unwrap()["server"], "built-in", "{said}");
-    let said = home.run(&["embed", "a text"]).ended(0);
+    let said = home.run(&["embed", "built-in", "a text"]).ended(0);
     assert_eq!(said.err, line, "{said}");
 }
 

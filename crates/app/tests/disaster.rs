@@ -12,27 +12,33 @@ use serde_json::json;
 use support::{Home, Running};
 
 const CACHED: &str = "cache:\n  enabled: true\n  path: kept\n";
-const ASK: [&str; 7] = ["chat", "-m", "What is streaming?", "--temperature", "0", "--seed", "1"];
+const SERVE: [&str; 4] = ["serve", "--json", "--listen", "127.0.0.1:0"];
 
 #[test]
 fn a_disk_that_is_full_costs_no_answer() {
-    let whole = Home::new().run(&ASK).ended(0);
     let home = Home::with(CACHED);
     // Not a byte may be written to a file; whoever tries gets an error, and no signal.
-    let full = || Home::finish(home.command_after("trap '' XFSZ; ulimit -f 0", &ASK)).ended(0);
-    for _ in 0..2 {
-        let said = full();
-        assert_eq!(said.out, whole.out, "{said}");
-        assert!(said.err.contains("the response cache's store") && said.err.contains("bypassed"), "{said}");
-    }
-    // With room again, answers are kept.
-    let json = |cache: &str| {
-        let said = home.run(&[&ASK[..], &["--json"]].concat()).ended(0);
-        assert_eq!(said.json()["cache"], cache, "{said}");
-        assert_eq!(said.json()["text"].as_str().map(str::trim), Some(whole.out.trim()));
-    };
-    json("miss");
-    json("hit");
+    let full = home.command_after("trap '' XFSZ; ulimit -f 0", &SERVE).spawn().unwrap();
+    let (text, cache, told) = asked_twice(Running(full));
+    assert_eq!(cache, ["miss", "hit"], "memory is left");
+    assert!(told.contains("WARN") && told.contains("the response cache's store"), "{told}");
+    // With room again, the same is answered, and kept.
+    let (again, cache, told) = asked_twice(home.start(&SERVE));
+    assert_eq!((again, cache), (text, ["miss", "hit"].map(str::to_owned)));
+    assert!(!told.contains("WARN"), "{told}");
+}
+
+/// The answer to a question, what the cache did the first and the second time, and what was said on standard error.
+fn asked_twice(mut server: Running) -> (String, [String; 2], String) {
+    let authority = authority(&mut server);
+    let (text, first) = ask(&authority, "What is streaming?");
+    let (again, second) = ask(&authority, "What is streaming?");
+    assert_eq!(text, again);
+    server.signal("TERM");
+    let mut told = String::new();
+    server.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(server.wait(), 0, "{told}");
+    (text, [first, second], told)
 }
 
 #[test]
@@ -41,7 +47,7 @@ fn whoever_is_killed_starts_again_as_before() {
     let questions: Vec<String> = (0..6).map(|number| format!("What is streaming, number {number}?")).collect();
     let mut first: Vec<Option<String>> = vec![None; questions.len()];
     for round in 0..3 {
-        let mut server = home.start(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+        let mut server = home.start(&SERVE);
         let authority = authority(&mut server);
         // Each round is killed one answer later, right after it, while it is being written.
         for (question, known) in questions.iter().zip(&mut first).take(2 + round) {
@@ -51,7 +57,7 @@ fn whoever_is_killed_starts_again_as_before() {
         server.signal("KILL");
         server.wait();
     }
-    let mut server = home.start(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+    let mut server = home.start(&SERVE);
     let authority = authority(&mut server);
     for (question, known) in questions.iter().zip(&first) {
         let (text, _) = ask(&authority, question);

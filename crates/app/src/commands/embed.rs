@@ -18,6 +18,9 @@ pub(crate) async fn run(arguments: Embed, context: &mut Context) -> Result<(), F
     let started = Instant::now();
     let call = context.call(Op::Embed(embedding), model);
     let answer = context.ask(call).await.map_err(|error| Failure::call("embed", error))?;
+    if let Some(route) = &answer.route {
+        context.note_failover(route, &answer.ledger);
+    }
     let out = &mut context.out;
     if out.manner.json {
         let mut map = report::head(&answer, model);

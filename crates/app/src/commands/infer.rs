@@ -48,6 +48,7 @@ pub(crate) async fn run(arguments: Infer, context: &mut Context) -> Result<(), F
         ..Inference::default()
     };
     let reply = context.fleet.call(context.call(Op::Infer(inference), Some(model))).await.map_err(failed)?;
+    context.note_failover(&reply.route, &reply.ledger);
     let (mut answer, mut events) = reply.begin();
     while let Some(event) = events.next().await {
         let event = event.map_err(failed)?;

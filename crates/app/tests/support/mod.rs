@@ -96,20 +96,13 @@ impl Home {
     /// The program, begun by a shell that sets limits or traps before.
     #[cfg(unix)]
     pub(crate) fn command_after(&self, shell: &str, arguments: &[&str]) -> Command {
-        let mut command = self.command(arguments);
-        let program = command.get_program().to_owned();
+        let program = self.command(arguments);
         let script = format!("{shell}; exec \"$0\" \"$@\"");
-        let mut outer = Command::new("sh");
-        outer.arg("-c").arg(script).arg(program).args(arguments).current_dir(self.path()).env_clear();
-        outer.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
-        outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        std::mem::swap(&mut command, &mut outer);
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(program.get_program()).args(arguments).current_dir(self.path()).env_clear();
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
-    }
-
-    /// Runs a command of [`Home::command_after`] to its end.
-    pub(crate) fn finish(mut command: Command) -> Said {
-        Said::of(command.output().unwrap())
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {

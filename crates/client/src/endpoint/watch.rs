@@ -20,7 +20,7 @@ impl Endpoint {
         // It may be silent for as long as a load lasts.
         let phases = Phases { idle: None, deadline, ..self.probe_phases() };
         let request = self.request(request, deadline).ok()?;
-        let (response, connected_at) = self.http.send(request, phases.head()).await.ok()?;
+        let (response, connected_at) = self.http.send(request, phases.head(), || {}).await.ok()?;
         let (mut head, body) = response.into_parts();
         detach(&mut head.headers);
         if !head.status.is_success() || refuse_compressed(&head).is_err() {

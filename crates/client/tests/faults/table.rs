@@ -536,7 +536,7 @@ pub(crate) const ROWS: &[Row] = &[
         "unloaded in the middle",
         |seed| Effect::UnloadMidStream { after_tokens: before(seed) },
         [
-            Fails(Overloaded, "unloaded while it answered"),
+            Fails(ModelNotReady, "unloaded while it answered"),
             Breaks(0, "unloaded while it answered"),
             Fails(ModelNotReady, "unloaded while it answered"),
             Breaks(0, "unloaded while it answered"),
