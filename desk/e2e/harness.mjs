@@ -127,18 +127,29 @@ export async function stopAll() {
 
 /** Starts the program and reads its first line, which says where it listens. */
 async function run(flags, folder, env, temporary = true) {
-  const child = spawn(BIN, flags, { cwd: folder, env: { ...process.env, RUST_BACKTRACE: "0", ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  // A variable of this name would be a setting, and LONGSHORE_BIN is none.
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LONGSHORE_")));
+  const child = spawn(BIN, flags, { cwd: folder, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   let [said, complained] = ["", ""];
   child.stderr.on("data", (piece) => (complained = `${complained}${piece}`.slice(-8000)));
   const ended = new Promise((done) => child.once("exit", (code, signal) => done(code ?? signal)));
   const first = await new Promise((done, fail) => {
     child.once("error", fail);
     child.once("exit", (code) => fail(new Error(`${BIN} ${flags.join(" ")} ended with ${code}: ${complained}`)));
-    child.stdout.on("data", (piece) => {
-      said = `${said}${piece}`.slice(-200_000);
+    const read = (piece) => {
+      said += piece;
       const end = said.indexOf("\n");
-      if (end >= 0) done(JSON.parse(said.slice(0, end)));
-    });
+      if (end < 0) return;
+      child.stdout.off("data", read);
+      // What follows is a log; it is let go, so that the pipe never fills.
+      child.stdout.resume();
+      try {
+        done(JSON.parse(said.slice(0, end)));
+      } catch {
+        fail(new Error(`${flags.join(" ")} said: ${said}`));
+      }
+    };
+    child.stdout.on("data", read);
   });
   const kill = async (signal = "SIGKILL") => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);

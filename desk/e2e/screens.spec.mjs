@@ -36,9 +36,16 @@ after(stopAll);
 /** A page on a screen, which ends without a problem in it. */
 async function on(screen, run, options) {
   const opened = await openPage(desk, { hash: screen, ...options });
-  await run(opened);
-  assert.deepEqual(opened.problems, []);
-  await opened.close();
+  try {
+    await run(opened);
+    assert.deepEqual(opened.problems, []);
+  } catch (error) {
+    // With DESK_SHOTS set to a folder, what could be seen when a test failed is kept there.
+    if (process.env.DESK_SHOTS) await opened.page.screenshot({ path: `${process.env.DESK_SHOTS}/failed-${Date.now()}.png` });
+    throw error;
+  } finally {
+    await opened.close();
+  }
 }
 const chat = (model = "small") =>
   fetch(`${desk.url}/v1/chat/completions`, {

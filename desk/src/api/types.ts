@@ -141,7 +141,7 @@ export interface CallSummary {
   model?: string | null;
   server?: string | null;
   protocol?: string | null;
-  from: "desk" | "gateway";
+  from: "desk" | "gateway" | "replay";
   dialect_in?: string | null;
   outcome: Outcome;
   error_kind?: string | null;
@@ -309,6 +309,11 @@ export interface CallDetail extends Omit<CallSummary, "attempts"> {
   usage?: Usage | null;
   truncated: boolean;
   headers?: Record<string, string> | null;
+  /** Where it was sent to on the gateway. */
+  path?: string | null;
+  error?: Problem | null;
+  /** What was too large to keep cannot be sent again. */
+  replayable?: boolean;
 }
 
 export interface InferReply {

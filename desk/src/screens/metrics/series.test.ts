@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Sample } from "../../api/types";
-import { growth, hitShare, join, lines, quantile, servers } from "./series";
+import { hitShare, join, lines, quantile, servers, silence, wasCalled } from "./series";
 
 const sample = (second: number, values: Record<string, number | null>, cache?: [number, number, number]) =>
   ({
@@ -34,13 +34,15 @@ test("lists of samples are joined without doubles, the old ones dropped", () => 
   expect(servers([sample(1, { b: 1 }), sample(2, { a: 1, b: 1 })])).toEqual(["a", "b"]);
 });
 
-test.each([
-  [[1, 3, 6], [null, 2, 3]], [[5, 1, 2], [null, null, 1]], [[1, null, 4], [null, null, null]], [[], []],
-])("growth of %j", (values, differences) => expect(growth(values)).toEqual(differences));
+test("a server without a line had no calls, or does not tell", () => {
+  const busy = { ...sample(1, {}), servers: { a: { requests: 2 }, b: { requests: 0, in_flight: 0 } } } as unknown as Sample;
+  const called = (name: string) => wasCalled([sample(0, {}), busy], name);
+  expect([silence(["a", "b"], called), silence(["b"], called), silence([], called)]).toEqual(["Not exposed by a; no calls to b", "No calls to b", ""]);
+});
 
 test("the cache's share is of what it was asked for", () => {
-  const shares = hitShare([sample(1, {}, [0, 0, 0]), sample(2, {}, [1, 2, 1]), sample(3, {}, [1, 2, 1]), sample(4, {})]);
-  expect(shares).toEqual([null, 0.5, null, null]);
+  const shares = hitShare([sample(1, {}, [0, 0, 0]), sample(2, {}, [1, 2, 1]), sample(3, {})]);
+  expect(shares).toEqual([null, 0.5, null]);
 });
 
 test.each([[[1, 2, 3, null], 0.5, 2], [[1, 2], 0.5, 1.5], [[], 0.5, null], [[null], 0.9, null], [[7], 0.95, 7]])("quantile of %j at %s", (values, q, found) =>

@@ -67,22 +67,25 @@ export function lines(samples: readonly Sample[], names: readonly string[], pick
   return { at, lines: all.filter(told), silent: all.filter((line) => !told(line)).map((line) => line.name) };
 }
 
-/** Differences of a number that only grows; a restart of the count is a gap. */
-export function growth(values: readonly (number | null)[]): (number | null)[] {
-  return values.map((value, index) => {
-    const before = index > 0 ? values[index - 1] : null;
-    return value == null || before == null || value < before ? null : value - before;
+/** The share of answers that needed no call of their own, of those that the cache was asked for in each second. */
+export function hitShare(samples: readonly Sample[]): (number | null)[] {
+  return samples.map(({ cache }) => {
+    const all = cache ? cache.hits + cache.misses + cache.joined : 0;
+    return cache && all > 0 ? (cache.hits + cache.joined) / all : null;
   });
 }
 
-/** The share of answers that the cache gave, of those that it was asked for between each two samples. */
-export function hitShare(samples: readonly Sample[]): (number | null)[] {
-  const of = (pick: (cache: NonNullable<Sample["cache"]>) => number) => growth(samples.map((sample) => (sample.cache ? pick(sample.cache) : null)));
-  const [hits, misses, joined] = [of((c) => c.hits), of((c) => c.misses), of((c) => c.joined)];
-  return hits.map((hit, index) => {
-    const all = (hit ?? 0) + (misses[index] ?? 0) + (joined[index] ?? 0);
-    return hit == null || all === 0 ? null : (hit + (joined[index] ?? 0)) / all;
-  });
+/** Whether a server was called at all in these samples: without calls, a number that is missing says nothing of it. */
+export function wasCalled(samples: readonly Sample[], name: string): boolean {
+  return samples.some((sample) => (sample.servers[name]?.requests ?? 0) > 0 || (sample.servers[name]?.in_flight ?? 0) > 0);
+}
+
+/** Why some servers have no line: they had no calls, or they had and do not tell this number. */
+export function silence(silent: readonly string[], called: (name: string) => boolean): string {
+  const [mute, idle] = [silent.filter(called), silent.filter((name) => !called(name))];
+  const parts = [mute.length ? `Not exposed by ${mute.join(", ")}` : "", idle.length ? `no calls to ${idle.join(", ")}` : ""].filter(Boolean);
+  const text = parts.join("; ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** The value with this share of all values below it; null without any. */
