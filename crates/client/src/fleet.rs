@@ -117,6 +117,9 @@ impl Fleet {
 
         // From here on there is one spelling of who is asked.
         self.pin(&mut call)?;
+        if self.batcher.is_none() && self.cache.is_none() {
+            return self.ask(call).await;
+        }
         let mut way: Arc<dyn Backend> = Arc::new(Direct(self.clone()));
 
         // Batcher: calls that a server can answer in one request are joined.

@@ -109,8 +109,8 @@ impl Http {
         };
         let response = result.map_err(|error| fault::of_request(error, was_used(&connection), self.connect_limit))?;
         self.book.heard(response.headers());
-        if let Some(name) = name(&connection) {
-            name.replied();
+        if let Some(lease) = &lease {
+            lease.replied();
         }
         Ok((response.map(|body| Leased::new(body, lease, held)), connected_at))
     }

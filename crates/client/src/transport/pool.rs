@@ -212,13 +212,6 @@ impl Name {
         self.book.lock().open.get(&self.id).is_some_and(|conn| conn.replied)
     }
 
-    /// The head of a reply has come.
-    pub(crate) fn replied(&self) {
-        if let Some(conn) = self.book.lock().open.get_mut(&self.id) {
-            conn.replied = true;
-        }
-    }
-
     /// A request goes over it.
     pub(crate) fn lend(&self, handle: &CaptureConnection) -> Lease {
         let mut state = self.book.lock();
@@ -244,6 +237,15 @@ impl Name {
 
 /// A request on a connection, until its reply has been read or given up.
 pub(crate) struct Lease(Name);
+
+impl Lease {
+    /// The head of a reply has come.
+    pub(crate) fn replied(&self) {
+        if let Some(conn) = self.0.book.lock().open.get_mut(&self.0.id) {
+            conn.replied = true;
+        }
+    }
+}
 
 impl Drop for Lease {
     fn drop(&mut self) {

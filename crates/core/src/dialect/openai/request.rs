@@ -3,24 +3,47 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Call, Error, Op, ServerInfo,
-    call::{Chat, Completion, Embedding, Overflow, Sampling},
+    call::{Chat, Completion, Embedding, Message, Overflow, Sampling},
     dialect::fields::{Fields, put_sampling, written_prompt},
 };
 
 pub(super) fn chat_body(call: &Call, chat: &Chat, peer: &ServerInfo) -> Result<Bytes, Error> {
     let mut body = start(call);
-    body.insert("messages".into(), serde_json::to_value(&chat.messages).map_err(unwritable)?);
     put_sampling(&chat.sampling, &mut body);
     put_streaming(chat.stream, chat.include_usage, &mut body);
     if chat.overflow == Overflow::DropOldest && &*peer.name == "longshore" {
         // The Responses API's word for it; others do not know it, and some refuse what they do not know.
         body.insert("truncation".into(), "auto".into());
     }
-    finish(body, &chat.extra)
+    let fields = join(body, &chat.extra);
+    serde_json::to_vec(&ChatBody { messages: &chat.messages, fields }).map(Bytes::from).map_err(unwritable)
+}
+
+/// The messages go out as they are: as values they would be copied piece by piece.
+struct ChatBody<'a> {
+    messages: &'a [Message],
+    fields: Map<String, Value>,
+}
+
+impl Serialize for ChatBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        // Who reads along wants the model first, and finds the messages next to it.
+        let model = self.fields.get_key_value("model");
+        if let Some((name, model)) = model {
+            body.serialize_entry(name, model)?;
+        }
+        body.serialize_entry("messages", self.messages)?;
+        for (name, value) in self.fields.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "messages")) {
+            body.serialize_entry(name, value)?;
+        }
+        body.end()
+    }
 }
 
 pub(super) fn completion_body(call: &Call, completion: &Completion) -> Result<Bytes, Error> {
@@ -90,7 +113,12 @@ fn start(call: &Call) -> Map<String, Value> {
     body
 }
 
-fn finish(mut body: Map<String, Value>, extra: &Map<String, Value>) -> Result<Bytes, Error> {
+fn finish(body: Map<String, Value>, extra: &Map<String, Value>) -> Result<Bytes, Error> {
+    serde_json::to_vec(&join(body, extra)).map(Bytes::from).map_err(unwritable)
+}
+
+/// What is known, and what rides along.
+fn join(mut body: Map<String, Value>, extra: &Map<String, Value>) -> Map<String, Value> {
     for (name, value) in extra {
         match (body.get_mut(name), value) {
             // Ours and theirs together, as with `stream_options`.
@@ -101,7 +129,7 @@ fn finish(mut body: Map<String, Value>, extra: &Map<String, Value>) -> Result<By
             }
         }
     }
-    serde_json::to_vec(&body).map(Bytes::from).map_err(unwritable)
+    body
 }
 
 fn unwritable(error: serde_json::Error) -> Error {
