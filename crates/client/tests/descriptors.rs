@@ -2,7 +2,6 @@
 //!
 //! The limit is the whole process's, so this is the only test of its program.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a helper of tests fails like a test")]
 
 use std::fs::File;
 
