@@ -24,7 +24,7 @@ export interface Incident {
 }
 
 /** The last `count` stretches of `step` milliseconds, oldest first. A stretch without a check is `none`, not good. */
-export function strip(history: readonly Check[], now: number, count = 40, step = 30_000): Cell[] {
+export function strip(history: readonly Check[], now: number, count = 45, step = 20_000): Cell[] {
   const begin = now - count * step;
   const cells = Array.from({ length: count }, (_, index): Cell => {
     const from = begin + index * step;
@@ -39,6 +39,13 @@ export function strip(history: readonly Check[], now: number, count = 40, step =
   }
   for (const cell of cells) if (cell.all) cell.state = cell.good === cell.all ? "ok" : cell.good ? "mixed" : "down";
   return cells;
+}
+
+/** What a person wants to know of what a server can: what it answers, and what can be done with its models. */
+export function abilities(capabilities: readonly string[]): string[] {
+  const order = ["chat", "complete", "embed", "infer", "load", "unload", "pull"];
+  const words = order.filter((word) => capabilities.some((one) => one === word || one.startsWith(`${word} `)));
+  return words.map((word) => (["load", "unload", "pull"].includes(word) ? `${word} models` : word));
 }
 
 /** The share of good checks; null without any. */

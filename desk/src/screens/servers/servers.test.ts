@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { address, nameMistake, suggest } from "./address";
-import { share, strip, timeline } from "./health";
+import { abilities, share, strip, timeline } from "./health";
 
 describe("the strip", () => {
   const now = 1_000_000;
@@ -24,6 +24,9 @@ test("the timeline has the latest first, of every server", () => {
   expect(timeline(servers).map((one) => `${one.server}${one.at}`)).toEqual(["a5", "b3", "a1"]);
   expect(timeline(servers, "failover").length).toBe(1);
 });
+
+test("abilities in the words and the order of a person", () =>
+  expect(abilities(["tell its health", "load models", "infer", "chat", "list models"])).toEqual(["chat", "infer", "load models"]));
 
 describe("addresses", () => {
   test.each([
