@@ -16,6 +16,7 @@ mod desk;
 mod files;
 mod find;
 mod house;
+pub mod infer;
 pub mod live;
 mod problem;
 mod settings;

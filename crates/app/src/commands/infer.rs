@@ -9,6 +9,7 @@ use longshore_core::{
     event::InferenceOutput,
     model::TensorSpec,
 };
+use longshore_desk::infer::npy;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,10 +17,7 @@ use crate::{
     context::Context,
     exit::Failure,
     report,
-    tensors::{
-        input::{Data, Input, Output},
-        npy,
-    },
+    tensors::input::{Data, Input, Output},
     terminal::Style,
 };
 

@@ -6,9 +6,8 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use longshore_core::{DataType, Error, Tensor, model::TensorSpec};
+use longshore_desk::infer::npy;
 use serde_json::Value;
-
-use super::npy;
 
 /// An input as it was written and read.
 #[derive(Debug, PartialEq)]

@@ -9,6 +9,7 @@ mod calls;
 mod conversations;
 mod events;
 mod hello;
+mod infer;
 mod metrics;
 mod models;
 mod servers;
@@ -31,6 +32,7 @@ pub(crate) fn router() -> OpenApiRouter<Desk> {
         .merge(conversations::routes())
         .merge(answers::routes())
         .merge(calls::routes())
+        .merge(infer::routes())
         .merge(servers::routes())
         .merge(models::routes())
         .merge(metrics::routes())

@@ -13,13 +13,13 @@ use longshore_core::{DataType, Error, Tensor};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr, WriteOptions, WriterBuilder};
 
 /// What every `.npy` file begins with.
-pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
+pub const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The tensor in a file's bytes.
 ///
 /// # Errors
 /// `InvalidRequest` when it is no `.npy` file, is cut short, or holds what no tensor can.
-pub(crate) fn read(name: &str, file: Bytes) -> Result<Tensor, Error> {
+pub fn read(name: &str, file: Bytes) -> Result<Tensor, Error> {
     let mut rest = &file[..];
     let header = NpyHeader::from_reader(&mut rest).map_err(|error| Error::invalid(format!("no .npy file: {error}")))?;
     let data = file.slice(file.len() - rest.len()..);
@@ -53,7 +53,7 @@ pub(crate) fn read(name: &str, file: Bytes) -> Result<Tensor, Error> {
 ///
 /// # Errors
 /// `InvalidRequest` when NumPy could not tell an element from its padding; the writer's own, as `Server`.
-pub(crate) fn write(tensor: &Tensor, file: &mut impl Write) -> Result<(), Error> {
+pub fn write(tensor: &Tensor, file: &mut impl Write) -> Result<(), Error> {
     let (kind, data) = stored(tensor)?;
     let kind: TypeStr = kind.parse().map_err(|error| Error::invalid(format!("no .npy type {kind}: {error}")))?;
     let shape: Vec<u64> = tensor.shape().iter().map(|extent| extent.unsigned_abs()).collect();
