@@ -9,7 +9,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use longshore_core::{Error, ErrorKind};
+use longshore_core::{Error, ErrorKind, Sent};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -115,7 +115,8 @@ fn question(ask: &Ask, conversation: &Conversation, attachment_bytes: usize) -> 
     };
     let state = parent.and_then(|parent| parent.answer.as_ref()).map(|answer| answer.state);
     if state == Some(AnswerState::Running) {
-        return Err(Error::invalid("the answer that this follows is still coming: wait for it, or stop it").status(409));
+        let error = Error::invalid("the answer that this follows is still coming: wait for it, or stop it");
+        return Err(error.status(StatusCode::CONFLICT.as_u16()).sent(Sent::No));
     }
     let Some(content) = &ask.content else {
         let again = parent.is_some_and(|parent| parent.role == Role::User);
