@@ -60,7 +60,8 @@ async fn calls_of_the_gateway_are_kept_with_all_that_came() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_are_kept_with_what_was_tried() {
     let refuses = Rule::new(Effect::Status { status: 400, body: None, headers: Default::default(), retry_after: None });
-    let sim = sim(Duration::ZERO, [refuses.when(When { first: Some(1), ..When::default() })]).await;
+    let sim =
+        sim(Duration::ZERO, [refuses.when(When { op: Some("chat".into()), first: Some(1), ..When::default() })]).await;
     let folder = tempfile::tempdir().unwrap();
     let page = Page::open(folder.path(), vec![server("sim", &sim)], Some("desk: {calls_kept: 10}")).await;
     let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "Hello"}]});

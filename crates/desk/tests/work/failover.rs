@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longshore_sim::{Effect, Rule};
+use longshore_sim::{Effect, Rule, When};
 use serde_json::{Value, json};
 
 use crate::page::{Page, server, sim};
@@ -10,7 +10,8 @@ use crate::page::{Page, server, sim};
 const QUICK: Duration = Duration::from_millis(1);
 
 fn breaks() -> Rule {
-    Rule::new(Effect::TruncateBody { after_tokens: 5 })
+    let chats = When { op: Some("chat".into()), ..When::default() };
+    Rule::new(Effect::TruncateBody { after_tokens: 5 }).when(chats)
 }
 
 fn names(events: &[(String, Value)], name: &str) -> Vec<Value> {
