@@ -15,6 +15,8 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const BIN = process.env.LONGSHORE_BIN ?? resolve(here, "../../target/debug/longshore");
 const DIST = process.env.DESK_DIST ? resolve(here, "..", process.env.DESK_DIST) : null;
 const PATIENCE_MS = 20_000;
+/** A browser that keeps to itself. */
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 export const SCREENS = ["chat", "infer", "models", "servers", "metrics", "bench", "requests", "settings"];
 
@@ -72,7 +74,7 @@ let browser;
 
 /** A page on the desk. `problems` collects everything that went wrong in it; a test ends with it empty. */
 export async function openPage(desk, { theme = "light", width = 1280, height = 800, reduced = false, hash = "" } = {}) {
-  browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: theme,

@@ -231,7 +231,7 @@ export interface Conversation {
   title: string;
   model: string | null;
   server: string | null;
-  system: string | null;
+  system: string;
   sampling: Sampling;
   leaf: string | null;
   created_at: number;

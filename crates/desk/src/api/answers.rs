@@ -74,7 +74,9 @@ async fn ask(
     conversation.messages.extend(message.clone());
     let chat = chat::turn(&conversation, &below).map_err(failed)?;
 
-    let answers: Vec<Message> = targets.iter().map(|target| answer(&below, target)).collect();
+    // One instant for all of them: the page knows by it which answers are to be compared.
+    let asked_at = now();
+    let answers: Vec<Message> = targets.iter().map(|target| answer(&below, target, asked_at)).collect();
     let added = message.iter().chain(&answers).cloned().collect();
     let title = message.as_ref().map(title).unwrap_or_default();
     let known = desk.store.append(&id, added, &title).await.map_err(|error| refuse(WHAT, &error))?;
@@ -138,14 +140,14 @@ fn question(ask: &Ask, conversation: &Conversation, attachment_bytes: usize) -> 
     }))
 }
 
-fn answer(parent: &str, target: &Target) -> Message {
+fn answer(parent: &str, target: &Target, asked_at: u64) -> Message {
     let Target { model, server } = target.clone();
     let answer = Answer { state: AnswerState::Running, model, server, ..Answer::default() };
     Message {
         id: fresh_id(),
         parent: Some(parent.to_owned()),
         role: Role::Assistant,
-        created_at: now(),
+        created_at: asked_at,
         answer: Some(answer),
         ..Message::default()
     }

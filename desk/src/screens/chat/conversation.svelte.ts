@@ -2,7 +2,7 @@
 
 import { SvelteMap } from "svelte/reactivity";
 import { get, patch, post, toProblem } from "../../api/client";
-import type { Attachment, Conversation, Message, Problem, Sampling, Target, Upstream } from "../../api/types";
+import type { Attachment, Conversation, Message, Problem, Target, Upstream } from "../../api/types";
 import { AnswerView } from "./answer.svelte";
 import { Tree } from "./tree";
 
@@ -97,7 +97,7 @@ export class OpenConversation {
     await this.#patch({ leaf: message.id });
   }
 
-  async change(changes: Partial<Pick<Conversation, "title" | "model" | "server" | "system">> & { sampling?: Sampling }): Promise<void> {
+  async change(changes: Partial<Pick<Conversation, "title" | "model" | "server" | "system" | "sampling">>): Promise<void> {
     if (this.data) this.data = { ...this.data, ...changes };
     await this.#patch(changes);
   }

@@ -43,7 +43,7 @@ class Conversations {
     const ticket = ++this.#latest;
     this.loading = true;
     try {
-      const page = await this.#page(last.updated_at);
+      const page = await this.#page(last.id);
       if (ticket !== this.#latest) return;
       const known = new Set(this.items.map(({ id }) => id));
       this.items = [...this.items, ...page.conversations.filter(({ id }) => !known.has(id))];
@@ -67,7 +67,7 @@ class Conversations {
     return found;
   }
 
-  async create(first: { title: string; target: Target | null; system: string | null; sampling: Sampling }): Promise<OpenConversation> {
+  async create(first: { title: string; target: Target | null; system: string; sampling: Sampling }): Promise<OpenConversation> {
     const data = await post<Conversation>("conversations", {
       title: first.title,
       model: first.target?.model ?? null,
@@ -100,10 +100,10 @@ class Conversations {
     await Promise.all([this.refresh(), ...this.#open.map((conversation) => conversation.recover())]);
   }
 
-  #page(before?: number): Promise<{ conversations: ConversationSummary[]; more: boolean }> {
+  #page(before?: string): Promise<{ conversations: ConversationSummary[]; more: boolean }> {
     const search = new URLSearchParams({ limit: String(PAGE) });
     if (this.query.trim()) search.set("q", this.query.trim());
-    if (before !== undefined) search.set("before", String(before));
+    if (before !== undefined) search.set("before", before);
     return get(`conversations?${search}`);
   }
 

@@ -32,10 +32,13 @@ function dayOf(at: number, now: number): string {
 
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
-/** A snippet's parts; hits stand between U+0001 and U+0002. */
-export function marked(snippet: string): { text: string; hit: boolean }[] {
+/** A snippet's parts: words that begin as one of the query's does are hits. */
+export function marked(snippet: string, query: string): { text: string; hit: boolean }[] {
+  const words = query.match(/[\p{L}\p{N}]+/gu) ?? [];
+  if (words.length === 0) return [{ text: snippet, hit: false }];
+  const hits = new RegExp(`(?<![\\p{L}\\p{N}])((?:${words.join("|")})[\\p{L}\\p{N}]*)`, "giu");
   return snippet
-    .split(/(\u0001[^\u0002]*\u0002)/)
-    .filter((part) => part !== "")
-    .map((part) => (part.startsWith("\u0001") ? { text: part.slice(1, -1), hit: true } : { text: part, hit: false }));
+    .split(hits)
+    .map((text, index) => ({ text, hit: index % 2 === 1 }))
+    .filter(({ text }) => text !== "");
 }
