@@ -138,8 +138,8 @@ describe("with servers", () => {
   let problems;
   before(async () => {
     [one, two] = await Promise.all([
-      startSim({ args: ["--model", "shared", "--tokens", "400", "--itl", "20ms", "--ttft", "50ms"),
-      simulator("--model", "shared", "--tokens", "30", "--itl", "5ms", "--ttft", "50ms"] }),
+      startSim({ args: ["--model", "shared", "--tokens", "400", "--itl", "20ms", "--ttft", "50ms"] }),
+      startSim({ args: ["--model", "shared", "--tokens", "30", "--itl", "5ms", "--ttft", "50ms"] }),
     ]);
     program = await desk({ servers: [{ name: "sim-one", rest: one.url }, { name: "sim-two", rest: two.url }] });
     ({ page, problems } = await openPage(program.opened, { reduced: true }));

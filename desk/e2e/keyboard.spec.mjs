@@ -111,14 +111,14 @@ describe("axe finds nothing in the chat and over it", () => {
       await page.getByRole("heading", { name: "Ask anything" }).waitFor();
       await page.locator(".composer .trigger .model").waitFor();
       assert.deepEqual(await violations(page), [], "the beginning");
-      await page.getByRole("button", { name: "What is streaming?" }).click();
+      await page.getByRole("button", { name: "What is streaming?", exact: true }).click();
       await answered(page);
       assert.deepEqual(await violations(page), [], "an answer");
       await page.keyboard.press("Control+k");
       await page.getByRole("combobox", { name: /Find screens/ }).waitFor();
       assert.deepEqual(await violations(page), [], "the palette");
       await page.keyboard.press("Escape");
-      await page.keyboard.press("?");
+      await page.getByRole("button", { name: "Keys" }).click();
       await page.getByRole("dialog", { name: "Keys" }).waitFor();
       assert.deepEqual(await violations(page), [], "the help");
       assert.deepEqual(problems, []);

@@ -2,22 +2,19 @@
 
 import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
-import diff from "highlight.js/lib/languages/diff";
-import go from "highlight.js/lib/languages/go";
-import ini from "highlight.js/lib/languages/ini";
 import javascript from "highlight.js/lib/languages/javascript";
 import json from "highlight.js/lib/languages/json";
 import python from "highlight.js/lib/languages/python";
 import rust from "highlight.js/lib/languages/rust";
-import sql from "highlight.js/lib/languages/sql";
-import typescript from "highlight.js/lib/languages/typescript";
 import xml from "highlight.js/lib/languages/xml";
 import yaml from "highlight.js/lib/languages/yaml";
 
-const languages = { bash, diff, go, ini, javascript, json, python, rust, sql, typescript, xml, yaml };
+const languages = { bash, javascript, json, python, rust, xml, yaml };
 for (const [name, language] of Object.entries(languages)) hljs.registerLanguage(name, language);
 hljs.registerAliases(["shell", "console", "zsh"], { languageName: "bash" });
-hljs.registerAliases(["toml", "conf"], { languageName: "ini" });
+hljs.registerAliases(["typescript", "ts", "tsx"], { languageName: "javascript" });
+// Comments, strings and numbers look the same there.
+hljs.registerAliases(["toml", "ini", "conf"], { languageName: "bash" });
 hljs.registerAliases(["svelte", "vue", "html", "svg"], { languageName: "xml" });
 
 /** HTML with `hljs-…` classes, the code itself escaped; null for a language that is not known. */

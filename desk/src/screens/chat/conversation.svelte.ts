@@ -1,6 +1,5 @@
 // A conversation that is open: its tree, the answers that are coming in, and everything one can do with it.
 
-import { SvelteMap } from "svelte/reactivity";
 import { get, patch, post, toProblem } from "../../api/client";
 import type { Attachment, Conversation, Message, Problem, Target, Upstream } from "../../api/types";
 import { AnswerView } from "./answer.svelte";
@@ -21,7 +20,8 @@ export class OpenConversation {
   path = $derived(this.tree.path(this.leaf));
   running = $derived((this.data?.messages ?? []).filter((message) => message.answer?.state === "running"));
 
-  #views = new SvelteMap<string, AnswerView>();
+  /** Replaced, never changed: who looks an answer up is told when it begins to be followed. */
+  #views = $state.raw<ReadonlyMap<string, AnswerView>>(new Map());
   #stored = new WeakMap<Message, AnswerView>();
 
   constructor(id: string, data?: Conversation) {
@@ -41,7 +41,7 @@ export class OpenConversation {
   /** The page was cut off: what is stored is read again, and running answers are followed again. */
   async recover(): Promise<void> {
     for (const view of this.#views.values()) view.leave();
-    this.#views.clear();
+    this.#views = new Map();
     await this.load();
   }
 
@@ -116,7 +116,7 @@ export class OpenConversation {
     let view = this.#views.get(message.id);
     if (!view) {
       view = new AnswerView(message.id);
-      this.#views.set(message.id, view);
+      this.#views = new Map(this.#views).set(message.id, view);
     }
     view.follow((done) => {
       const upstream = done.answer?.upstream ?? this.tree.get(done.id)?.answer?.upstream;

@@ -1,0 +1,1 @@
+import{T as e}from"./index.js";function t(t){return t==null||!Number.isFinite(t)?`–`:Math.abs(t)>=999.5?e(t):String(Number(t.toPrecision(3)))}function n(e,n=``){return e==null||!Number.isFinite(e)?`–`:`${t(e)}${n?` ${n}`:``}/s`}export{n,t};
