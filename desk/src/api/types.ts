@@ -317,8 +317,9 @@ export interface CallDetail extends Omit<CallSummary, "attempts"> {
 }
 
 export interface InferReply {
-  route: { server: string; endpoint: string; protocol: string; dialect: string };
-  outputs: (TensorSpec & { data: unknown[] })[];
+  route?: { server: string; endpoint: string; protocol: string; dialect: string } | null;
+  /** `raw` is base64, in place of `data`, where the bytes are no text. */
+  outputs: (TensorSpec & { data: unknown[] | null; raw?: string | null })[];
   parameters?: Record<string, unknown> | null;
   total_ms: number;
   attempts: Attempt[];

@@ -6,12 +6,12 @@ import { flatten, type Tensor } from "./tensors";
 
 export async function readNpy(file: Blob, name: string): Promise<Tensor> {
   const response = await postRaw("npy/read", file, "application/octet-stream");
-  const { datatype, shape, data } = (await response.json()) as Omit<Tensor, "name">;
-  return { name, datatype, shape, data: flatten(data) };
+  const { datatype, shape, data, raw } = (await response.json()) as Omit<Tensor, "name">;
+  return { name, datatype, shape, data: raw == null ? flatten(data) : [], raw };
 }
 
 export async function saveNpy(tensor: Tensor): Promise<void> {
-  const { datatype, shape, data } = tensor;
-  const response = await postRaw("npy/write", JSON.stringify({ datatype, shape, data }), "application/json");
+  const { datatype, shape, data, raw } = tensor;
+  const response = await postRaw("npy/write", JSON.stringify({ datatype, shape, ...(raw == null ? { data } : { raw }) }), "application/json");
   saveFile(`${tensor.name.replace(/[^\w.-]+/g, "_")}.npy`, await response.arrayBuffer(), "application/octet-stream");
 }

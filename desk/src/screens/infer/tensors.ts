@@ -15,6 +15,8 @@ export interface Spec {
 }
 export interface Tensor extends Spec {
   data: unknown[];
+  /** The bytes as base64 where they cannot be shown as elements; `data` is empty then. */
+  raw?: string | null;
 }
 /** A tensor while it is edited: shape and elements as text. */
 export interface Draft {

@@ -35,9 +35,9 @@ test("lists of samples are joined without doubles, the old ones dropped", () => 
 });
 
 test("a server without a line had no calls, or does not tell", () => {
-  const busy = { ...sample(1, {}), servers: { a: { requests: 2 }, b: { requests: 0, in_flight: 0 } } } as unknown as Sample;
+  const busy = { ...sample(1, {}), servers: { a: { requests: 2, errors: 1 }, b: { requests: 3, errors: 3, in_flight: 0 } } } as unknown as Sample;
   const called = (name: string) => wasCalled([sample(0, {}), busy], name);
-  expect([silence(["a", "b"], called), silence(["b"], called), silence([], called)]).toEqual(["Not exposed by a; no calls to b", "No calls to b", ""]);
+  expect([silence(["a", "b"], called), silence(["b"], called), silence([], called)]).toEqual(["Not exposed by a; no answers from b", "No answers from b", ""]);
 });
 
 test("the cache's share is of what it was asked for", () => {

@@ -75,15 +75,15 @@ export function hitShare(samples: readonly Sample[]): (number | null)[] {
   });
 }
 
-/** Whether a server was called at all in these samples: without calls, a number that is missing says nothing of it. */
+/** Whether a server answered anything in these samples: without that, a number that is missing says nothing of it. */
 export function wasCalled(samples: readonly Sample[], name: string): boolean {
-  return samples.some((sample) => (sample.servers[name]?.requests ?? 0) > 0 || (sample.servers[name]?.in_flight ?? 0) > 0);
+  return samples.some(({ servers: { [name]: one } }) => one != null && (one.requests > one.errors || one.in_flight > 0));
 }
 
 /** Why some servers have no line: they had no calls, or they had and do not tell this number. */
 export function silence(silent: readonly string[], called: (name: string) => boolean): string {
   const [mute, idle] = [silent.filter(called), silent.filter((name) => !called(name))];
-  const parts = [mute.length ? `Not exposed by ${mute.join(", ")}` : "", idle.length ? `no calls to ${idle.join(", ")}` : ""].filter(Boolean);
+  const parts = [mute.length ? `Not exposed by ${mute.join(", ")}` : "", idle.length ? `no answers from ${idle.join(", ")}` : ""].filter(Boolean);
   const text = parts.join("; ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
