@@ -38,6 +38,13 @@ describe("the keyboard alone", () => {
     await page.keyboard.press("Enter");
     await page.getByText("2/2").waitFor();
     await answered(page);
+    await page.keyboard.type("And what is a breaker?");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll("[data-answer]").length === 2);
+    await answered(page);
+    await page.keyboard.press("ArrowUp");
+    await page.waitForFunction(() => document.activeElement?.value === "And what is a breaker?");
+    await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Version before" }).focus();
     await page.keyboard.press("Alt+ArrowLeft");
     await page.getByText("1/2").waitFor();

@@ -25,52 +25,7 @@ const desk = await startDesk({
   ],
 });
 
-try {
-  await prepare();
-  for (const theme of ["light", "dark"]) {
-    for (const name of wanted) {
-      const { page, go, close } = await openPage(desk, { theme, reduced: true });
-      await VIEWS[name](page, go);
-      await page.mouse.move(640, 799);
-      await page.waitForTimeout(400);
-      await page.screenshot({ path: `${FOLDER}${name}-${theme}.png` });
-      console.log(`${name}-${theme}.png`);
-      await close();
-    }
-  }
-} finally {
-  await stopAll();
-}
-
-/** Something to look at: conversations, calls, samples. */
-async function prepare() {
-  const { page, close } = await openPage(desk, { reduced: true });
-  for (const question of ["How does failover work?", "What is time to first token?", "What is streaming?"]) {
-    await page.evaluate(() => (location.hash = "#/chat"));
-    await page.locator("h1", { hasText: "Ask anything" }).waitFor();
-    await choose(page, "built-in");
-    await ask(page, question);
-    await answered(page);
-  }
-  await ask(page, "And what is a circuit breaker?");
-  await page.waitForFunction(() => document.querySelectorAll("[data-answer]").length === 2);
-  await answered(page);
-  await close();
-  if (!wanted.some((name) => ["metrics", "requests", "servers", "models"].includes(name))) return;
-  const end = Date.now() + 40_000;
-  let asked = 0;
-  await Promise.all(
-    ["qwen3-8b", "qwen3-8b", "llama-3.2-3b", "missing"].map(async (model, index) => {
-      while (Date.now() < end) {
-        asked += 1;
-        const stream = index < 3;
-        await fetch(`${desk.url}/v1/chat/completions`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ model, stream, messages: [{ role: "user", content: `Question ${asked}` }] }) }).then((response) => response.text());
-        await new Promise((resolve) => setTimeout(resolve, index === 3 ? 6000 : 150));
-      }
-    }),
-  );
-}
-
+/** What is done on a screen before its picture is taken. */
 const VIEWS = {
   async chat(page) {
     await page.getByRole("link", { name: /What is streaming\?/ }).click();
@@ -127,3 +82,49 @@ const VIEWS = {
     await page.locator("main section").first().waitFor();
   },
 };
+
+try {
+  await prepare();
+  for (const theme of ["light", "dark"]) {
+    for (const name of wanted) {
+      const { page, go, close } = await openPage(desk, { theme, reduced: true });
+      await VIEWS[name](page, go);
+      await page.mouse.move(640, 799);
+      await page.waitForTimeout(400);
+      await page.screenshot({ path: `${FOLDER}${name}-${theme}.png` });
+      console.log(`${name}-${theme}.png`);
+      await close();
+    }
+  }
+} finally {
+  await stopAll();
+}
+
+/** Something to look at: conversations, calls, samples. */
+async function prepare() {
+  const { page, close } = await openPage(desk, { reduced: true });
+  for (const question of ["How does failover work?", "What is time to first token?", "What is streaming?"]) {
+    await page.evaluate(() => (location.hash = "#/chat"));
+    await page.locator("h1", { hasText: "Ask anything" }).waitFor();
+    await choose(page, "built-in");
+    await ask(page, question);
+    await answered(page);
+  }
+  await ask(page, "And what is a circuit breaker?");
+  await page.waitForFunction(() => document.querySelectorAll("[data-answer]").length === 2);
+  await answered(page);
+  await close();
+  if (!wanted.some((name) => ["metrics", "requests", "servers", "models"].includes(name))) return;
+  const end = Date.now() + 40_000;
+  let asked = 0;
+  await Promise.all(
+    ["qwen3-8b", "qwen3-8b", "llama-3.2-3b", "missing"].map(async (model, index) => {
+      while (Date.now() < end) {
+        asked += 1;
+        const stream = index < 3;
+        await fetch(`${desk.url}/v1/chat/completions`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ model, stream, messages: [{ role: "user", content: `Question ${asked}` }] }) }).then((response) => response.text());
+        await new Promise((resolve) => setTimeout(resolve, index === 3 ? 6000 : 150));
+      }
+    }),
+  );
+}
