@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueHint, builder::NonEmptyStringValuePars
 use clap_complete::Shell;
 use longshore_sim::Distribution;
 
-pub(crate) use bench::{Bench, BenchCommand, Compare, Dialect, Load, Report, Task, Work};
+pub(crate) use bench::{Bench, BenchCommand, Compare, Dialect, Load, Report, Target as BenchTarget, Task, Work};
 
 /// What follows the list of options in `--help`.
 const AFTER_HELP: &str = "\

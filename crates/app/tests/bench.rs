@@ -121,6 +121,66 @@ fn a_server_that_fails_half_is_reported_with_what_it_said() {
     assert!(said.out.contains("server") && said.out.contains("a fault of the simulator"), "{said}");
 }
 
+/// A machine that cannot keep up sends late: nothing is left out, and the report says how late.
+#[test]
+fn a_rate_that_the_machine_cannot_pace_is_told() {
+    let home = Home::new();
+    let (_sim, url) = simulator(&home, &["--ttft", "1ms", "--tokens", "1"]);
+    let said = bench(&home, &url, "--rate 90000 --requests 3000 --no-certificate --json").ended(0);
+    let level = &said.json()["levels"][0];
+    assert_eq!(level["requests"], 3000, "{level}");
+    let warned = level["warnings"].as_array().unwrap().iter().any(|warning| {
+        let warning = warning.as_str().unwrap();
+        warning.contains("the client sent late") || warning.contains("not sent")
+    });
+    assert!(warned, "{level}");
+}
+
+#[test]
+fn what_the_server_takes_and_tells_is_found_without_a_word() {
+    let home = Home::new();
+    let (_sim, url) = simulator(&home, &["--ttft", "5ms", "--tokens", "3"]);
+    let run = bench(&home, &url, "--concurrency 2 --requests 20 --no-certificate --json").ended(0).json();
+    let process = run["subject"]["server_process"].as_str().unwrap();
+    if cfg!(target_os = "linux") {
+        assert!(process.contains("listens on port"), "{process}");
+        assert!(run["levels"][0]["server_cpu_ms"].is_number(), "{}", run["levels"][0]);
+    }
+    // The simulator tells of itself to whoever has its token alone.
+    let problem = run["exposed"]["problem"].as_str().unwrap();
+    assert!(problem.contains("/metrics: status 404"), "{problem}");
+}
+
+#[cfg(feature = "engine")]
+#[test]
+fn a_tokenizer_counts_what_the_server_does_not() {
+    let home = Home::new();
+    // Over gRPC no server of this kind tells a count.
+    home.write("pairs.yaml", "models: [{ id: sim, tokens: 8 }]\nshape: { tokens_per_chunk: 2 }");
+    let words = r#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}}"#;
+    home.write("tokenizer.json", words);
+    let (_sim, url) = simulator(&home, &["--config", "pairs.yaml"]);
+    let url = url.replace("http://", "grpc://");
+    let bench = |more: &str| {
+        let line = "--dialect oip --tokens 8 --concurrency 1 --requests 4 --no-certificate --json";
+        home.run(
+            &["bench", "--url", &url]
+                .into_iter()
+                .chain(line.split(' '))
+                .chain(more.split_whitespace())
+                .collect::<Vec<_>>(),
+        )
+    };
+    let guessed = bench("").ended(0).json();
+    assert_eq!(guessed["levels"][0]["counted"], "events");
+    let counted = bench("--tokenizer tokenizer.json").ended(0).json();
+    assert_eq!(counted["levels"][0]["counted"], "tokenizer");
+    let tokens = |run: &Value| run["stages"][0]["requests"][0]["tokens"].as_f64().unwrap();
+    assert!(tokens(&counted) > tokens(&guessed), "{} and {}", tokens(&counted), tokens(&guessed));
+    bench("--tokenizer nothing.json").ended(2);
+}
+
 /// Without a server, the built-in model is measured.
 #[cfg(feature = "engine")]
 #[test]

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longshore-server", &["longshore-core", "longshore-config"]),
     ("longshore-sim", &["longshore-core", "longshore-config", "longshore-server"]),
     ("longshore-bench", &["longshore-core", "longshore-config", "longshore-client"]),
+    ("xtask", &[]),
     (
         "longshore-desk",
         &["longshore-core", "longshore-config", "longshore-client", "longshore-server", "longshore-bench"],

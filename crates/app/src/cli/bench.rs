@@ -56,9 +56,12 @@ pub(crate) struct Target {
     /// The model; without it the configured one, or the first that is ready.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
-    /// The server's process on this machine, to measure what it takes.
+    /// The server's process on this machine, to measure what it takes; it is found by its port if this is not said.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
+    /// Where the server tells of itself in Prometheus' format; /metrics of --url is asked if this is not said.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) server_metrics: Option<http::Uri>,
 }
 
 /// What a server speaks.
@@ -110,6 +113,9 @@ pub(crate) struct Load {
     /// What counts as good: ttft=200ms,itl=30ms,e2e=5s.
     #[arg(long, value_name = "LIMITS")]
     pub(crate) slo: Option<Objectives>,
+    /// Threads of the client. One is the most exact; more where the report says that the client was the limit.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub(crate) threads: usize,
     /// Where all chance comes from.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -131,6 +137,9 @@ pub(crate) struct Work {
     /// The most tokens of an answer.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) tokens: u32,
+    /// A model's tokenizer.json, to count the tokens of answers where the server does not.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tokenizer: Option<PathBuf>,
     /// Turns of each conversation.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) turns: u32,

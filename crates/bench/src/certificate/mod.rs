@@ -198,7 +198,7 @@ async fn replay(
         server: None,
         ..workload.clone()
     };
-    let target = Target { backend: Arc::new(backend), workload: Arc::new(workload), pid: None };
+    let target = Target::new(Arc::new(backend), Arc::new(workload));
     let stage = Stage { schedule: schedule.clone(), stop, bounds: Bounds::default(), seed: run.subject.seed };
     let never = std::future::pending();
     let raw = stage.run(&target, &Arc::new(Live::default()), never).await;

@@ -11,9 +11,9 @@ const BUSY: f64 = 0.8;
 /// Whether a level's numbers are the server's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Metrics whose mean the client changed by more than 1 %, with the reason.
+    /// Metrics whose mean the client changed by more than 1 %, and by how much.
     pub means: Vec<(String, String)>,
-    /// Metrics whose 99th percentile it changed by more than 1 %, with the reason.
+    /// Metrics whose 99th percentile it changed by more than 1 %, and by how much.
     pub tails: Vec<(String, String)>,
     /// Why the client itself may have been the limit.
     pub bottleneck: Option<String>,
@@ -34,20 +34,21 @@ pub fn verdict(level: &Level, certificate: &Certificate) -> Option<Verdict> {
         let Some(spread) = metric(level, &deviation.metric) else { continue };
         let (bias, mean) = (deviation.bias(), spread.mean);
         if bias.abs() > TRUSTED * mean {
-            let why = format!("the client adds {bias:+.3} ms to {mean:.3} ms");
+            let why = format!("{bias:+.3} ms of {mean:.3} ms");
             verdict.means.push((deviation.metric.clone(), why));
         }
         if let (Some(lag), Some(p99)) = (deviation.p99_lag(), spread.p99)
             && lag.abs() > TRUSTED * p99.value
         {
-            let why = format!("the client adds {lag:+.3} ms to {:.3} ms", p99.value);
+            let why = format!("{lag:+.3} ms of {:.3} ms", p99.value);
             verdict.tails.push((deviation.metric.clone(), why));
         }
     }
     verdict.bottleneck = certificate.ceiling.and_then(|ceiling| {
         let (requests, tokens) = (level.window.requests_per_second, level.window.tokens_per_second);
         let over = |what: &str, done: f64, most: f64| {
-            (done > BUSY * most).then(|| format!("{done:.0} {what} a second, and the client can do {most:.0}"))
+            (done > BUSY * most)
+                .then(|| format!("{done:.0} {what} a second, and the client can do {most:.0} (--threads)"))
         };
         over("requests", requests, ceiling.requests_per_second)
             .or_else(|| over("tokens", tokens, ceiling.tokens_per_second))

@@ -88,3 +88,58 @@ fn what_cannot_be_compared_is_said() {
         assert!(comparison.warnings.iter().any(|warning| warning.contains(word)), "{:?}", comparison.warnings);
     }
 }
+
+/// Runs that `examples/record-samples.rs` recorded against the simulator.
+fn recorded(which: &str) -> Vec<Run> {
+    let samples: serde_json::Value = serde_json::from_str(include_str!("samples.json")).unwrap();
+    let (load, further) = (samples["load"].as_str().unwrap(), samples["tokens"].as_f64().unwrap() - 1.0);
+    let ms = |value: &serde_json::Value| value.as_f64().unwrap() / 100.0;
+    let run = |repeats: &serde_json::Value| {
+        let stages = repeats.as_array().unwrap().iter().zip(0..).map(|(stage, repeat)| StageResult {
+            load: load.into(),
+            repeat,
+            window: Window { requests_per_second: stage[0].as_f64().unwrap(), ..Window::default() },
+            requests: stage[1]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|values| Row {
+                    ttft: Some(ms(&values[0])),
+                    tpot: Some((ms(&values[1]) - ms(&values[0])) / further),
+                    e2e: ms(&values[1]),
+                    outcome: "ok".into(),
+                    counts: true,
+                    ..Row::default()
+                })
+                .collect(),
+            ..StageResult::default()
+        });
+        let stages: Vec<StageResult> = stages.collect();
+        let success = wilson(300, 300);
+        let level = Level { load: load.into(), concurrency: Some(2), repeats: 5, success, ..Level::default() };
+        Run { stages, levels: vec![level], ..Run::default() }
+    };
+    samples[which].as_array().unwrap().iter().map(run).collect()
+}
+
+/// What a real server and a real machine vary by from run to run: nineteen of twenty comparisons of the same server pass.
+#[test]
+fn recorded_runs_of_one_server_pass_nineteen_times_of_twenty() {
+    let alike = recorded("alike");
+    let pairs = || alike.windows(2).map(|pair| compare(&pair[0], &pair[1], 0.03));
+    let passed = pairs().filter(|comparison| !comparison.is_regression()).count();
+    assert_eq!(pairs().count(), 20);
+    assert!(passed >= 19, "{passed} of 20");
+    assert!(alike.iter().all(|run| !compare(run, run, 0.0).is_regression()), "of itself none is");
+}
+
+#[test]
+fn a_recorded_server_that_is_five_percent_slower_is_found_with_five_repeats() {
+    let (alike, slower) = (recorded("alike"), recorded("slower"));
+    let found = alike.iter().zip(&slower).filter(|(a, b)| {
+        let comparison = compare(a, b, 0.03);
+        comparison.is_regression() && comparison.changes.iter().all(|change| change.finding != Finding::Better)
+    });
+    let found = found.count();
+    assert!(slower.len() == 10 && found == 10, "{found} of {}", slower.len());
+}

@@ -14,5 +14,5 @@ mod stage;
 
 pub use live::{Live, Seen};
 pub use plain::plain;
-pub use request::{Measured, measure};
+pub use request::{Measured, Sending, measure};
 pub use stage::{Bounds, Failure, Raw, Stage, Target};

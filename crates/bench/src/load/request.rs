@@ -5,7 +5,27 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use longshore_core::{Backend, Call, Error, EventKind};
 
-use crate::measure::{Chunk, Outcome, Record};
+use crate::measure::{Chunk, Counted, Record};
+
+/// Room for events that is made before the first one comes, at most.
+const ROOM: usize = 4096;
+
+/// What is to be known about a request beside the call itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    /// How many were sent before it in this stage.
+    pub index: u64,
+    /// The stage's beginning.
+    pub origin: Instant,
+    /// When it was due, from there.
+    pub scheduled: Duration,
+    /// Events that are expected: room for them is made beforehand.
+    pub expected: usize,
+    /// Whether the answer's text is wanted.
+    pub keep_answer: bool,
+    /// Whether everything that is made of tokens is wanted, to be counted.
+    pub keep_text: bool,
+}
 
 /// What was seen of a request, and what of it a record does not keep.
 #[derive(Debug)]
@@ -18,44 +38,32 @@ pub struct Measured {
     pub error: Option<Error>,
 }
 
-/// Sends `call` now and watches its answer. `origin` is the stage's beginning, `scheduled` when it was due. With
-/// `keep` the answer's text is kept. Dropping the future cancels the request.
-pub async fn measure(
-    backend: &dyn Backend,
-    call: Call,
-    index: u64,
-    origin: Instant,
-    scheduled: Duration,
-    keep: bool,
-) -> Measured {
-    let sent = origin.elapsed();
-    let record = Record {
-        index,
-        // A closed loop's request is due the moment it is sent; the clock was read twice.
-        scheduled: scheduled.min(sent),
-        sent,
-        chunks: Vec::new(),
-        ended: sent,
-        outcome: Outcome::Complete,
-        prompt_tokens: None,
-        tokens: None,
-    };
-    let mut watch = Watch { record, answer: String::new(), keep, origin, done: false };
+/// Sends `call` now and watches its answer. Dropping the future cancels the request.
+pub async fn measure(backend: &dyn Backend, call: Call, sending: Sending) -> Measured {
+    let sent = sending.origin.elapsed();
+    // A closed loop's request is due the moment it is sent; the clock was read twice.
+    let mut record = Record::sent(sending.index, sending.scheduled.min(sent), sent);
+    record.chunks.reserve_exact(sending.expected.min(ROOM));
+    let mut watch = Watch { record, answer: String::new(), text: String::new(), sending, done: false };
     let error = match backend.call(call).await {
         Err(error) => Some(error),
-        Ok(mut reply) => loop {
-            match reply.events.next().await {
-                Some(Ok(event)) => watch.see(event.at, event.kind),
-                Some(Err(error)) => break Some(error),
-                None if watch.done => break None,
-                None => break Some(Error::protocol("the answer ended without its end mark")),
+        Ok(mut reply) => {
+            watch.record.cache = reply.cache;
+            loop {
+                match reply.events.next().await {
+                    Some(Ok(event)) => watch.see(event.at, event.kind),
+                    Some(Err(error)) => break Some(error),
+                    None if watch.done => break None,
+                    None => break Some(Error::protocol("the answer ended without its end mark")),
+                }
             }
-        },
+        }
     };
-    let Watch { mut record, answer, .. } = watch;
+    let Watch { mut record, answer, text, .. } = watch;
+    record.text = text.into();
     if let Some(error) = &error {
-        record.ended = origin.elapsed();
-        record.outcome = Outcome::Failed(error.kind());
+        record.ended = sending.origin.elapsed();
+        record.outcome = crate::measure::Outcome::Failed(error.kind());
     }
     Measured { record, answer, error }
 }
@@ -63,38 +71,45 @@ pub async fn measure(
 struct Watch {
     record: Record,
     answer: String,
-    keep: bool,
-    origin: Instant,
+    /// Everything that is made of tokens.
+    text: String,
+    sending: Sending,
     done: bool,
 }
 
 impl Watch {
     fn see(&mut self, at: Instant, kind: EventKind) {
-        let at = at.saturating_duration_since(self.origin);
-        let content = match kind {
+        let at = at.saturating_duration_since(self.sending.origin);
+        match kind {
             EventKind::Text { text, .. } => {
-                if self.keep {
+                if self.sending.keep_answer {
                     self.answer.push_str(&text);
                 }
-                Some(text.chars().count())
+                self.content(at, &text);
             }
-            EventKind::Reasoning { text, .. } => Some(text.chars().count()),
-            EventKind::ToolCalls { calls, .. } => Some(calls.to_string().len()),
-            EventKind::Embedding { .. } | EventKind::Tensors(_) => Some(0),
+            EventKind::Reasoning { text, .. } => self.content(at, &text),
+            EventKind::ToolCalls { calls, .. } => self.content(at, &calls.to_string()),
+            EventKind::Embedding { .. } | EventKind::Tensors(_) => self.content(at, ""),
             EventKind::Usage(usage) => {
                 self.record.prompt_tokens = Some(usage.prompt_tokens);
-                self.record.tokens = Some(usage.completion_tokens);
-                None
+                self.record.cached_tokens = usage.cached_tokens;
+                if usage.completion_tokens > 0 {
+                    (self.record.tokens, self.record.counted) = (Some(usage.completion_tokens), Counted::Usage);
+                }
             }
             EventKind::Done(_) => {
                 self.record.ended = at;
                 self.done = true;
-                None
             }
-            _ => None,
-        };
-        if let Some(characters) = content {
-            self.record.chunks.push(Chunk { at, characters: u32::try_from(characters).unwrap_or(u32::MAX) });
+            _ => {}
         }
+    }
+
+    fn content(&mut self, at: Duration, text: &str) {
+        if self.sending.keep_text {
+            self.text.push_str(text);
+        }
+        let characters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        self.record.chunks.push(Chunk { at, characters });
     }
 }

@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::Uri;
 use longshore_core::{Backend, Error, ErrorKind};
 use tokio::task::JoinSet;
 
-use super::{Live, gate::Gate, measure, pace};
+use super::{Live, Sending, gate::Gate, measure, pace};
 use crate::{
-    measure::{Outcome, Record},
-    resources::{Spent, Watcher},
+    measure::{Counted, Outcome, Record, Tokenizer},
+    resources::{Reader, Spent, Watcher},
     schedule::{Arrival, Arrivals, Schedule, Shape, Stop},
     workload::Workload,
 };
@@ -28,6 +29,17 @@ pub struct Target {
     pub workload: Arc<Workload>,
     /// The server's process, where it runs on this machine.
     pub pid: Option<u32>,
+    /// Where the server tells of itself, where it does.
+    pub metrics: Option<Uri>,
+    /// Counts the tokens of answers whose server does not.
+    pub tokenizer: Option<Tokenizer>,
+}
+
+impl Target {
+    /// `backend` asked for `workload`; nothing else is known of it.
+    pub fn new(backend: Arc<dyn Backend>, workload: Arc<Workload>) -> Self {
+        Self { backend, workload, pid: None, metrics: None, tokenizer: None }
+    }
 }
 
 /// How a target is loaded, and for how long.
@@ -90,6 +102,10 @@ impl Stage {
     /// # Errors
     /// The system gives no thread.
     pub async fn run(&self, target: &Target, live: &Arc<Live>, cancel: impl Future<Output = ()>) -> io::Result<Raw> {
+        let reader = match &target.metrics {
+            Some(address) => Some(Reader::start(address.clone()).await),
+            None => None,
+        };
         let watcher = Watcher::start(target.pid)?;
         let shared = Arc::new(Shared {
             target: target.clone(),
@@ -108,7 +124,13 @@ impl Stage {
         let window = shared.gate.window(now);
         let Seen { mut records, failures } = std::mem::take(&mut *shared.seen());
         records.sort_by_key(|record| (record.scheduled, record.index));
-        Ok(Raw { records, window, failures, spent: watcher.finish(), interrupted })
+        let mut spent = watcher.finish();
+        if let Some(reader) = reader {
+            spent.told = reader.finish().await;
+        }
+        // Not before the stage is over: counting takes the time of others.
+        target.tokenizer.iter().for_each(|tokenizer| count(&mut records, tokenizer));
+        Ok(Raw { records, window, failures, spent, interrupted })
     }
 
     async fn drive(&self, shared: &Arc<Shared>) -> io::Result<()> {
@@ -173,8 +195,15 @@ impl Shared {
         let mut session = self.target.workload.session(number, shape);
         let (mut due, mut answer) = (due, String::new());
         while let Some(call) = session.next(&answer) {
-            let keep = session.wants_answer();
-            let measured = measure(&*self.target.backend, call, number, self.origin, due, keep).await;
+            let sending = Sending {
+                index: number,
+                origin: self.origin,
+                scheduled: due,
+                expected: self.target.workload.events(),
+                keep_answer: session.wants_answer(),
+                keep_text: self.target.tokenizer.is_some(),
+            };
+            let measured = measure(&*self.target.backend, call, sending).await;
             let failed = measured.error.is_some();
             answer = measured.answer;
             self.write_down(measured.record, measured.error);
@@ -188,16 +217,7 @@ impl Shared {
     fn not_sent(&self, number: u64, due: Duration) {
         let now = self.origin.elapsed();
         let message = format!("{} requests were under way, which is the limit", self.bounds.in_flight);
-        let record = Record {
-            index: number,
-            scheduled: due,
-            sent: now,
-            chunks: Vec::new(),
-            ended: now,
-            outcome: Outcome::NotSent,
-            prompt_tokens: None,
-            tokens: None,
-        };
+        let record = Record { outcome: Outcome::NotSent, ..Record::sent(number, due, now) };
         self.write_down(record, Some(Error::new(ErrorKind::Overloaded, message)));
     }
 
@@ -223,4 +243,14 @@ impl Shared {
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts the tokens of answers whose server did not.
+fn count(records: &mut [Record], tokenizer: &Tokenizer) {
+    for record in records.iter_mut().filter(|record| record.counted == Counted::Events) {
+        if let (false, Some(tokens)) = (record.text.is_empty(), tokenizer.count(&record.text)) {
+            (record.tokens, record.counted) = (Some(tokens), Counted::Tokenizer);
+        }
+    }
+    records.iter_mut().for_each(|record| record.text = Box::default());
 }

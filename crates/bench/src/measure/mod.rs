@@ -15,12 +15,14 @@
 mod objective;
 mod record;
 mod timing;
+mod tokenizer;
 mod tokens;
 mod window;
 
 pub use objective::{Objective, Objectives};
 pub use record::{Chunk, Outcome, Record};
 pub use timing::Timing;
+pub use tokenizer::Tokenizer;
 pub use tokens::{Counted, share_out};
 pub use window::{Little, Window};
 

@@ -47,6 +47,11 @@ impl Objectives {
         self.0.is_empty()
     }
 
+    /// Every limit, in milliseconds.
+    pub fn limits(&self) -> impl Iterator<Item = (Objective, f64)> {
+        self.0.iter().copied()
+    }
+
     /// Whether the request is complete and keeps every limit that applies to it.
     pub fn met_by(&self, record: &Record, timing: &Timing) -> bool {
         let keeps = |(objective, limit): &(Objective, f64)| objective.of(timing).is_none_or(|value| value <= *limit);

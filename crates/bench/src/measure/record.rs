@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use longshore_core::ErrorKind;
+use longshore_core::{CacheStatus, ErrorKind};
+
+use super::Counted;
 
 /// What was seen of one request. Instants are counted from the beginning of its stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +23,16 @@ pub struct Record {
     pub outcome: Outcome,
     /// Tokens of the prompt, where the server told.
     pub prompt_tokens: Option<u64>,
-    /// Tokens of the answer, where the server told.
+    /// Of them, those that the server did not compute again, where it told.
+    pub cached_tokens: Option<u64>,
+    /// Tokens of the answer, where somebody counted them.
     pub tokens: Option<u64>,
+    /// Who did.
+    pub counted: Counted,
+    /// The text of the answer, until a tokenizer has counted it; empty where none will.
+    pub text: Box<str>,
+    /// What a response cache did; `None` where there is none.
+    pub cache: Option<CacheStatus>,
 }
 
 /// An event with content.
@@ -46,6 +56,24 @@ pub enum Outcome {
 }
 
 impl Record {
+    /// A request that was due at `scheduled` and sent at `sent`, of which nothing has come so far.
+    pub fn sent(index: u64, scheduled: Duration, sent: Duration) -> Self {
+        Self {
+            index,
+            scheduled,
+            sent,
+            chunks: Vec::new(),
+            ended: sent,
+            outcome: Outcome::Complete,
+            prompt_tokens: None,
+            cached_tokens: None,
+            tokens: None,
+            counted: Counted::Events,
+            text: Box::default(),
+            cache: None,
+        }
+    }
+
     /// Whether the answer came to its end.
     pub fn is_complete(&self) -> bool {
         self.outcome == Outcome::Complete

@@ -1,6 +1,6 @@
 //! The metrics of one request: [`Timing`].
 
-use super::{Counted, Record, milliseconds, share_out};
+use super::{Record, milliseconds, share_out};
 
 /// The metrics of one complete request, in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,14 +19,12 @@ pub struct Timing {
     pub gaps: Vec<(f64, f64)>,
     /// Tokens of each event.
     pub tokens: Vec<f64>,
-    /// Where these numbers come from.
-    pub counted: Counted,
 }
 
 impl Timing {
     /// The metrics of a request, complete or not.
     pub fn of(record: &Record) -> Self {
-        let (tokens, counted) = share_out(&record.chunks, record.tokens);
+        let tokens = share_out(&record.chunks, record.tokens);
         let first = record.chunks.first().map(|chunk| chunk.at);
         let last = record.chunks.last().map(|chunk| chunk.at);
         let gaps: Vec<(f64, f64)> = record
@@ -51,7 +49,6 @@ impl Timing {
             tpot,
             gaps,
             tokens,
-            counted,
         }
     }
 
@@ -69,20 +66,16 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::measure::{Chunk, Outcome};
+    use crate::measure::Chunk;
 
     /// A complete request that was due at 0 and sent at `sent`, with events at these milliseconds.
     pub(crate) fn record(sent: u64, events: &[u64], tokens: Option<u64>) -> Record {
         let ms = Duration::from_millis;
         Record {
-            index: 0,
-            scheduled: Duration::ZERO,
-            sent: ms(sent),
             chunks: events.iter().map(|&at| Chunk { at: ms(at), characters: 4 }).collect(),
             ended: ms(events.last().copied().unwrap_or(sent)),
-            outcome: Outcome::Complete,
-            prompt_tokens: None,
             tokens,
+            ..Record::sent(0, Duration::ZERO, ms(sent))
         }
     }
 

@@ -7,22 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use super::Chunk;
 
-/// Where numbers of tokens come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Where numbers of tokens come from, the surest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Counted {
     /// The server told.
     Usage,
+    /// A tokenizer counted the answer's text.
+    Tokenizer,
     /// Nobody told: each event with content was taken for one token.
     #[default]
     Events,
 }
 
-/// The tokens of each event, and where their number comes from.
-pub fn share_out(chunks: &[Chunk], total: Option<u64>) -> (Vec<f64>, Counted) {
-    let events = chunks.len() as u64;
-    let Some(total) = total.filter(|total| *total > 0) else { return (vec![1.0; chunks.len()], Counted::Events) };
-    (shares(chunks, total, events), Counted::Usage)
+/// The tokens of each event, `total` together; without a total, one each.
+pub fn share_out(chunks: &[Chunk], total: Option<u64>) -> Vec<f64> {
+    match total.filter(|total| *total > 0) {
+        Some(total) => shares(chunks, total, chunks.len() as u64),
+        None => vec![1.0; chunks.len()],
+    }
 }
 
 fn shares(chunks: &[Chunk], total: u64, events: u64) -> Vec<f64> {
@@ -70,22 +73,22 @@ mod tests {
 
     #[test]
     fn tokens_are_shared_out() {
-        let check = |characters: &[u32], total: Option<u64>, expected: &[f64], counted| {
-            assert_eq!(share_out(&chunks(characters), total), (expected.to_vec(), counted));
+        let check = |characters: &[u32], total: Option<u64>, expected: &[f64]| {
+            assert_eq!(share_out(&chunks(characters), total), expected);
         };
-        check(&[3, 9, 1], Some(3), &[1.0, 1.0, 1.0], Counted::Usage);
-        check(&[3, 9, 1], None, &[1.0, 1.0, 1.0], Counted::Events);
-        check(&[20, 21, 9], Some(12), &[5.0, 5.0, 2.0], Counted::Usage);
-        check(&[20, 21], Some(10), &[5.0, 5.0], Counted::Usage);
-        check(&[8, 4, 4], Some(4), &[2.0, 1.0, 1.0], Counted::Usage);
-        check(&[50], Some(10), &[10.0], Counted::Usage);
-        check(&[], Some(10), &[], Counted::Usage);
+        check(&[3, 9, 1], Some(3), &[1.0, 1.0, 1.0]);
+        check(&[3, 9, 1], None, &[1.0, 1.0, 1.0]);
+        check(&[20, 21, 9], Some(12), &[5.0, 5.0, 2.0]);
+        check(&[20, 21], Some(10), &[5.0, 5.0]);
+        check(&[8, 4, 4], Some(4), &[2.0, 1.0, 1.0]);
+        check(&[50], Some(10), &[10.0]);
+        check(&[], Some(10), &[]);
     }
 
     proptest! {
         #[test]
         fn nothing_is_lost(characters in prop::collection::vec(1..40_u32, 1..60), total in 1..500_u64) {
-            let (shares, _) = share_out(&chunks(&characters), Some(total));
+            let shares = share_out(&chunks(&characters), Some(total));
             prop_assert!((shares.iter().sum::<f64>() - total as f64).abs() < 1e-6);
             prop_assert!(shares.iter().all(|share| *share > 0.0));
         }

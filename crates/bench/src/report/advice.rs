@@ -1,5 +1,7 @@
 //! What the numbers say in words. Each sentence is there because of a number of the run, and gives it.
 
+use std::collections::BTreeMap;
+
 use super::number::{number, percent};
 use crate::{
     certificate::verdict,
@@ -15,50 +17,9 @@ const TAIL: f64 = 3.0;
 pub(super) fn findings(run: &Run) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(scaling(run));
-    for level in &run.levels {
-        if let Some(ttft) = &level.metrics.scheduled_ttft
-            && let (Some(p50), Some(p99)) = (ttft.p50, ttft.p99)
-            && p99.value > TAIL * p50.value
-        {
-            found.push(format!(
-                "{}: one request in a hundred waits more than {} ms for its first token, {} times the median.",
-                level.load,
-                number(p99.value),
-                number(p99.value / p50.value)
-            ));
-        }
-        if let Some(goodput) = level.window.goodput
-            && level.window.requests_per_second > 0.0
-        {
-            let good = goodput / level.window.requests_per_second;
-            found.push(format!(
-                "{}: {} of the throughput met {}.",
-                level.load,
-                percent(good.min(1.0)),
-                run.subject.objectives
-            ));
-        }
-        if let Some(verdict) = run.certificate.as_ref().and_then(|certificate| verdict(level, certificate)) {
-            for (metric, why) in verdict.means {
-                found.push(format!(
-                    "{}: the mean {} is not the server's alone: {why}.",
-                    level.load,
-                    metric.to_uppercase()
-                ));
-            }
-            for (metric, why) in verdict.tails {
-                found.push(format!(
-                    "{}: the p99 of {} is not the server's alone: {why}.",
-                    level.load,
-                    metric.to_uppercase()
-                ));
-            }
-            if let Some(why) = verdict.bottleneck {
-                found.push(format!("{}: the client may have been the limit: {why}.", level.load));
-            }
-        }
-        found.extend(level.warnings.iter().map(|warning| format!("{}: {warning}.", level.load)));
-    }
+    found.extend(tail(run));
+    found.extend(trust(run));
+    found.extend(warnings(run));
     if !run.environment.optimised {
         found
             .push("This program was compiled without optimisation: its own numbers are not those of a release.".into());
@@ -89,17 +50,76 @@ fn scaling(run: &Run) -> Vec<String> {
     found
 }
 
+/// The load with the longest tail, where there is one.
+fn tail(run: &Run) -> Option<String> {
+    let far = |level: &&Level| {
+        let ttft = level.metrics.scheduled_ttft.as_ref()?;
+        let (p50, p99) = (ttft.p50?.value, ttft.p99?.value);
+        (p99 > TAIL * p50).then_some((p99, p99 / p50))
+    };
+    let tails: Vec<_> = run.levels.iter().filter_map(|level| Some((level, far(&level)?))).collect();
+    let (level, (p99, times)) = tails.iter().max_by(|a, b| a.1.1.total_cmp(&b.1.1))?;
+    let others = match tails.len() {
+        1 => String::new(),
+        all => format!(" The tail is longer than {TAIL} medians at {all} loads; this is the longest."),
+    };
+    Some(format!(
+        "{}: one request in a hundred waits more than {} ms for its first token, {} times the median.{others}",
+        level.load,
+        number(*p99),
+        number(*times)
+    ))
+}
+
+/// Of which numbers the client's own part is more than it should be: one sentence for all means, one for all tails.
+fn trust(run: &Run) -> Vec<String> {
+    let Some(certificate) = &run.certificate else { return Vec::new() };
+    let verdicts: Vec<_> = run.levels.iter().filter_map(|level| Some((level, verdict(level, certificate)?))).collect();
+    let gather = |what: &str, list: fn(&crate::certificate::Verdict) -> &Vec<(String, String)>| {
+        let mut metrics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (level, verdict) in &verdicts {
+            for (metric, why) in list(verdict) {
+                metrics.entry(metric.to_uppercase()).or_default().push(format!("{} {why}", level.load));
+            }
+        }
+        let each: Vec<String> =
+            metrics.into_iter().map(|(metric, loads)| format!("{metric} ({})", loads.join(", "))).collect();
+        (!each.is_empty())
+            .then(|| format!("Client and way add more than 1 % to {what} of {}: marked with * above.", each.join("; ")))
+    };
+    let mut found: Vec<String> =
+        [gather("the mean", |verdict| &verdict.means), gather("the p99", |verdict| &verdict.tails)]
+            .into_iter()
+            .flatten()
+            .collect();
+    for (level, verdict) in &verdicts {
+        if let Some(why) = &verdict.bottleneck {
+            found.push(format!("{}: the client may have been the limit: {why}.", level.load));
+        }
+    }
+    found
+}
+
+/// Each warning once, with the loads that it is about.
+fn warnings(run: &Run) -> Vec<String> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    for level in &run.levels {
+        for warning in &level.warnings {
+            match found.iter_mut().find(|(known, _)| known == warning) {
+                Some((_, loads)) => loads.push(&level.load),
+                None => found.push((warning, vec![&level.load])),
+            }
+        }
+    }
+    found.into_iter().map(|(warning, loads)| format!("{}: {warning}.", loads.join(", "))).collect()
+}
+
 /// For three kinds of use, the load that suits each best.
 pub(super) fn advice(run: &Run) -> Vec<String> {
     let closed = || run.levels.iter().filter(|level| level.concurrency.is_some() && level.requests > 0);
     let mut advice = Vec::new();
     let quickest = closed().filter_map(|level| Some((median(level)?, level))).min_by(|a, b| a.0.total_cmp(&b.0));
     if let Some((ttft, level)) = quickest {
-        advice.push(format!(
-            "At a desk, where waiting counts: {} gave the shortest wait, {} ms.",
-            level.load,
-            number(ttft)
-        ));
         let within = closed()
             .filter(|level| median(level).is_some_and(|other| other <= 2.0 * ttft))
             .max_by(|a, b| a.window.requests_per_second.total_cmp(&b.window.requests_per_second));
@@ -110,18 +130,25 @@ pub(super) fn advice(run: &Run) -> Vec<String> {
                 number(level.window.requests_per_second)
             ));
         }
+        advice.push(format!(
+            "At a desk, where waiting counts: {} gave the shortest wait, {} ms.",
+            level.load,
+            number(ttft)
+        ));
     }
     let most = closed().max_by(|a, b| a.window.tokens_per_second.total_cmp(&b.window.tokens_per_second));
     if let Some(level) = most.filter(|level| level.window.tokens_per_second > 0.0) {
+        let unit = super::tables::unit(run);
         advice.push(format!(
-            "In batches, where throughput counts: {} brought the most, {} a second.",
+            "In batches, where throughput counts: {} brought the most, {} {unit} and {} requests a second.",
             level.load,
-            number(level.window.tokens_per_second)
+            number(level.window.tokens_per_second),
+            number(level.window.requests_per_second)
         ));
     }
     advice
 }
 
-fn median(level: &Level) -> Option<f64> {
+pub(super) fn median(level: &Level) -> Option<f64> {
     level.metrics.scheduled_ttft.as_ref().map(|ttft| ttft.p50.map_or(ttft.mean, |p50| p50.value))
 }

@@ -1,11 +1,11 @@
 //! A report as a value: [`Document`], and the one that is made from a run.
 
 use super::{
-    advice,
+    advice, goals,
     number::{NOTHING, bytes, number, percent},
-    plots, tables,
+    opportunities, plots, tables,
 };
-use crate::run::Run;
+use crate::{measure::Counted, run::Run};
 
 /// A report, however it is written down.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,10 +94,13 @@ pub fn run_document(run: &Run) -> Document {
         Section::new("Latency", vec![Block::Table(tables::latency(run))]),
         Section::new("Throughput", vec![Block::Table(tables::throughput(run))]),
         Section::new("Plots", plots::plots(run).into_iter().map(Block::Plot).collect()),
+        Section::new("Targets and what was reached", goals::goals(run)),
+        Section::new("Caching", tables::caching(run)),
         Section::new("Resources", tables::resources(run)),
         Section::new("Errors", tables::errors(run)),
         Section::new("How far the client can be trusted", tables::certificate(run)),
         Section::new("Findings", vec![Block::List(advice::findings(run))]),
+        Section::new("Opportunities", vec![Block::List(opportunities::opportunities(run))]),
         Section::new("Advice by use", vec![Block::List(advice::advice(run))]),
         environment(run),
         definitions(),
@@ -186,6 +189,7 @@ fn environment(run: &Run) -> Section {
     row("task", Some(format!("{}, {}", subject.task, if subject.stream { "streamed" } else { "in one piece" })));
     row("prompts", Some(subject.prompts.clone()));
     row("answer tokens", subject.tokens.map(|tokens| tokens.to_string()));
+    row("tokens counted by", tokens_counted_by(run));
     row("objectives", Some(subject.objectives.clone()));
     row("each stage", Some(subject.stop.clone()));
     row("seed", Some(subject.seed.to_string()));
@@ -198,6 +202,15 @@ fn environment(run: &Run) -> Section {
     row("version", Some(format!("{}{}", machine.version, if machine.optimised { "" } else { ", not optimised" })));
     row("git revision", machine.revision.clone());
     Section::new("Environment", vec![Block::Table(table)])
+}
+
+fn tokens_counted_by(run: &Run) -> Option<String> {
+    let counted = run.levels.iter().filter_map(|level| level.counted).max()?;
+    Some(match counted {
+        Counted::Usage => "the server's usage".into(),
+        Counted::Tokenizer => format!("the tokenizer {}", run.subject.tokenizer.as_deref().unwrap_or_default()),
+        Counted::Events => "nobody: each event was taken for one".into(),
+    })
 }
 
 fn definitions() -> Section {

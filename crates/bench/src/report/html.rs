@@ -67,7 +67,7 @@ fn figure(plot: &Plot, number: usize) -> String {
 }
 
 fn table(plot: &Plot) -> Table {
-    let mut table = Table::new(&plot.title, &["", &plot.x, &plot.y]);
+    let mut table = Table::new(&plot.title, &["line", &plot.x, &plot.y]);
     for series in &plot.series {
         let every = series.points.len().div_ceil(MOST_ROWS).max(1);
         let row = |(x, y): &(f64, f64)| vec![series.name.clone(), super::number::number(*x), super::number::number(*y)];
@@ -84,7 +84,11 @@ fn rows(table: &Table) -> String {
         |column: usize| table.rows.iter().all(|row| row.get(column).is_some_and(|cell| super::text::is_number(cell)));
     let class: Vec<&str> =
         (0..table.headings.len()).map(|at| if at > 0 && right(at) { " class=\"n\"" } else { "" }).collect();
-    let mut out = format!("<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>", escape(&table.caption));
+    // What scrolls must be reached by keyboard, and then have a name.
+    let caption = escape(&table.caption);
+    let mut out = format!(
+        "<div class=\"scroll\" role=\"group\" tabindex=\"0\" aria-label=\"{caption}\"><table>\n<caption>{caption}</caption>\n<thead><tr>"
+    );
     for (heading, class) in table.headings.iter().zip(&class) {
         out.push_str(&format!("<th scope=\"col\"{class}>{}</th>", escape(heading)));
     }

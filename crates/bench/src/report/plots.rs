@@ -32,6 +32,7 @@ pub(super) fn plots(run: &Run) -> Vec<Plot> {
         distribution(run, "Time to first token", |level| level.metrics.scheduled_ttft.as_ref()),
         distribution(run, "Time between tokens", |level| level.metrics.itl.as_ref()),
         distribution(run, "Whole answer", |level| level.metrics.scheduled_e2e.as_ref()),
+        places(run),
         timeline(run),
     ];
     all.into_iter().filter(|plot| plot.series.iter().any(|series| series.points.len() > 1)).collect()
@@ -76,6 +77,22 @@ fn distribution(run: &Run, title: &str, spread: fn(&Level) -> Option<&Spread>) -
         x: "ms".into(),
         y: "% no longer than".into(),
         series: run.levels.iter().filter_map(line).collect(),
+        scattered: false,
+    }
+}
+
+/// The mean time before each event of an answer, by its place.
+fn places(run: &Run) -> Plot {
+    let line = |level: &Level| {
+        let points = level.gaps_by_place.iter().enumerate().map(|(place, gap)| (place as f64 + 2.0, *gap)).collect();
+        Series { name: level.load.clone(), points }
+    };
+    let lines = run.levels.iter().map(line).filter(|series: &Series| !series.points.is_empty());
+    Plot {
+        title: "Time before each event of an answer".into(),
+        x: "place in the answer".into(),
+        y: "ms since the event before, mean".into(),
+        series: lines.collect(),
         scattered: false,
     }
 }

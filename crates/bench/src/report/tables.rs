@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     certificate::verdict,
+    resources::Gauge,
     run::{Level, Run},
     statistics::Spread,
 };
@@ -54,13 +55,9 @@ fn latency_row(run: &Run, level: &Level, name: &str, key: &str, spread: &Spread)
 
 /// Rates by load.
 pub(super) fn throughput(run: &Run) -> Table {
-    let unit = match run.subject.task.as_str() {
-        "embed" => "vectors/s",
-        "infer" => "answers/s",
-        _ => "tokens/s",
-    };
+    let unit = format!("{}/s", unit(run));
     let goodput = run.levels.iter().any(|level| level.window.goodput.is_some());
-    let mut headings = vec!["load", "requests/s", unit, "efficiency", "in flight", "success", "requests", "repeats"];
+    let mut headings = vec!["load", "requests/s", &unit, "efficiency", "in flight", "success", "requests", "repeats"];
     if goodput {
         headings.insert(3, "goodput/s");
     }
@@ -83,6 +80,48 @@ pub(super) fn throughput(run: &Run) -> Table {
         table.rows.push(row);
     }
     table
+}
+
+/// What an answer is made of.
+pub(super) fn unit(run: &Run) -> &'static str {
+    match run.subject.task.as_str() {
+        "embed" => "vectors",
+        "infer" => "answers",
+        _ => "tokens",
+    }
+}
+
+/// What caches did: Longshore's own for answers, the server's for prompts.
+pub(super) fn caching(run: &Run) -> Vec<Block> {
+    let mut table = Table::new(
+        "Answers from the response cache, and prompt tokens that the server did not compute again",
+        &["load", "hits", "of answers", "hit, ms", "made, ms", "prompt tokens", "cached"],
+    );
+    for level in &run.levels {
+        let caching = &level.caching;
+        let of: u64 = caching.answers.values().sum();
+        let cached = caching.cached_tokens as f64 / caching.prompt_tokens as f64;
+        if of > 0 || caching.prompt_tokens > 0 {
+            table.rows.push(vec![
+                level.load.clone(),
+                caching.answers.get("hit").copied().unwrap_or(0).to_string(),
+                of.to_string(),
+                maybe(caching.hit_ms),
+                maybe(caching.made_ms),
+                caching.prompt_tokens.to_string(),
+                if caching.prompt_tokens > 0 { percent(cached) } else { maybe(None) },
+            ]);
+        }
+    }
+    let mut blocks = Vec::new();
+    if !run.subject.cached {
+        blocks.push(Block::Text("Every request passed the response cache by (--cache lets it answer).".into()));
+    }
+    if run.levels.iter().all(|level| level.caching.prompt_tokens == 0) {
+        blocks.push(Block::Text("The server does not tell what it has of a prompt already.".into()));
+    }
+    blocks.push(Block::Table(table));
+    blocks
 }
 
 /// What a request costs.
@@ -112,7 +151,47 @@ pub(super) fn resources(run: &Run) -> Vec<Block> {
     if let Some(memory) = run.idle.memory {
         blocks.push(Block::Text(format!("Idle, the client had {} of memory.", bytes(memory as f64))));
     }
+    if !run.subject.server_process.is_empty() {
+        blocks.push(Block::Text(format!("The server's process: {}.", run.subject.server_process)));
+    }
+    blocks.extend(told(run));
     blocks
+}
+
+/// What the server told of itself, or why it told nothing.
+fn told(run: &Run) -> Vec<Block> {
+    let Some(exposed) = &run.exposed else { return Vec::new() };
+    if let Some(problem) = &exposed.problem {
+        return vec![Block::Text(format!("The server exposes no metrics that are known here: {problem}."))];
+    }
+    let shown = [
+        (Gauge::Running, "at work"),
+        (Gauge::Waiting, "waiting"),
+        (Gauge::KvCache, "KV cache"),
+        (Gauge::GpuUse, "GPU"),
+        (Gauge::GpuMemory, "GPU memory"),
+        (Gauge::Memory, "memory"),
+    ];
+    let there: Vec<_> = shown.into_iter().filter(|(gauge, _)| exposed.gauges.contains(gauge)).collect();
+    let mut headings = vec!["load".to_owned()];
+    headings.extend(there.iter().flat_map(|(_, name)| [format!("{name}, mean"), format!("{name}, most")]));
+    let mut table = Table { caption: format!("What the server told at {}", exposed.url), headings, rows: Vec::new() };
+    for level in run.levels.iter().filter(|level| !level.told.is_empty()) {
+        let cells = there.iter().flat_map(|(gauge, _)| {
+            let told = level.told.get(gauge);
+            [told.map(|told| told.mean), told.map(|told| told.max)].map(|value| told_cell(*gauge, value))
+        });
+        table.rows.push(std::iter::once(level.load.clone()).chain(cells).collect());
+    }
+    vec![Block::Table(table)]
+}
+
+fn told_cell(gauge: Gauge, value: Option<f64>) -> String {
+    match gauge {
+        Gauge::KvCache | Gauge::GpuUse => value.map_or_else(|| maybe(None), percent),
+        Gauge::GpuMemory | Gauge::Memory => maybe_bytes(value),
+        _ => maybe(value),
+    }
 }
 
 /// Failures by kind, each with what the first of them said.

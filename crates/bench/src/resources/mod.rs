@@ -4,6 +4,8 @@
 //! late it begins is how late a token may be noticed. Processor time and memory are known on Linux; elsewhere this
 //! process's processor time alone, or nothing.
 
+mod exposed;
+mod listener;
 mod process;
 
 use std::{
@@ -24,10 +26,14 @@ use crate::{
     statistics::{Distribution, Spread},
 };
 
+pub(crate) use exposed::Reader;
+pub use exposed::{Course, Courses, Exposed, Gauge};
+pub use listener::{Listener, listener};
+use process::Members;
 pub use process::{Process, Usage};
 
 /// How often the watcher looks for lag.
-const EVERY: Duration = Duration::from_millis(20);
+const EVERY: Duration = Duration::from_millis(40);
 /// Looks for lag between two looks at memory, which cost ten times as much.
 const MEMORY_EVERY: usize = 5;
 
@@ -42,6 +48,20 @@ pub struct Spent {
     pub server: Option<Took>,
     /// How late the client's own runtime was, in milliseconds.
     pub lag: Option<Spread>,
+    /// What the server told of itself.
+    #[serde(default)]
+    pub told: Courses,
+}
+
+impl Spent {
+    /// What the server told that its process took, where it was not to be seen itself.
+    pub fn by_its_own_word(&self) -> Option<Took> {
+        let cpu_s = self.told.get(&Gauge::CpuSeconds).map(|cpu| cpu.last - cpu.first);
+        let memory = self.told.get(&Gauge::Memory);
+        let bytes = |value: fn(&Course) -> f64| memory.map(|memory| value(memory) as u64);
+        let (memory_before, memory_peak) = (bytes(|memory| memory.first), bytes(|memory| memory.max));
+        (cpu_s.is_some() || memory.is_some()).then_some(Took { cpu_s, memory_before, memory_peak })
+    }
 }
 
 /// What a process took. What nobody can tell is `None`.
@@ -141,28 +161,33 @@ fn watch(stop: &AtomicBool, runtime: &Handle, server: Option<u32>) -> Spent {
         client: client.took(),
         server: server.map(|server| server.took()),
         lag: Distribution::of(lags).spread(true),
+        told: Courses::new(),
     }
 }
 
 struct Watched {
     process: Process,
+    members: Members,
     before: Usage,
     peak: Option<u64>,
 }
 
 impl Watched {
     fn new(process: Process) -> Self {
-        let before = process.usage();
-        Self { process, before, peak: before.memory }
+        let members = Members::of(process);
+        let before = members.usage();
+        Self { process, members, before, peak: before.memory }
     }
 
     fn look(&mut self) {
-        self.peak = self.peak.max(self.process.memory());
+        self.peak = self.peak.max(self.members.memory());
     }
 
     fn took(mut self) -> Took {
+        // Whoever was started meanwhile counts from nothing.
+        self.members = Members::of(self.process);
         self.look();
-        let cpu = self.before.cpu.zip(self.process.usage().cpu).map(|(from, to)| to.saturating_sub(from));
+        let cpu = self.before.cpu.zip(self.members.usage().cpu).map(|(from, to)| to.saturating_sub(from));
         Took { cpu_s: cpu.map(|cpu| cpu.as_secs_f64()), memory_before: self.before.memory, memory_peak: self.peak }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Level, Metrics, Row, StageResult};
+use longshore_core::CacheStatus;
+
+use super::{Caching, Level, Metrics, Row, StageResult, Told};
 use crate::{
     load::Raw,
     measure::{Counted, Objectives, Record, Timing, Window, milliseconds},
-    resources::Idle,
+    resources::{Gauge, Idle, Took},
     schedule::Schedule,
     statistics::{Distribution, order_interval, quantile, wilson},
 };
@@ -67,10 +69,17 @@ struct Gather {
     itl: Distribution,
     gap: Distribution,
     send_lag: Distribution,
-    /// Answers whose events were counted as tokens, or whose tokens the server told.
-    from_events: u64,
-    from_usage: u64,
+    /// Answers by who counted their tokens.
+    counted: BTreeMap<Counted, u64>,
+    caching: Caching,
+    hits: Distribution,
+    made: Distribution,
+    /// Gaps by their place in the answer: how many, and their sum.
+    places: Vec<(u32, f64)>,
 }
+
+/// Places in an answer that are told apart.
+const PLACES: usize = 1024;
 
 impl Gather {
     fn add(&mut self, record: &Record, timing: &Timing) {
@@ -90,19 +99,36 @@ impl Gather {
         // Vectors and tensors have no characters, and no tokens either.
         if record.chunks.iter().any(|chunk| chunk.characters > 0) {
             put(&mut self.tpot, timing.tpot);
-            for (gap, tokens) in &timing.gaps {
+            for (place, (gap, tokens)) in timing.gaps.iter().enumerate() {
                 self.gap.add(*gap, 1.0);
                 self.itl.add(gap / tokens, *tokens);
+                if place < PLACES {
+                    self.places.resize(self.places.len().max(place + 1), (0, 0.0));
+                    self.places[place].0 += 1;
+                    self.places[place].1 += gap;
+                }
             }
-            match timing.counted {
-                Counted::Usage => self.from_usage += 1,
-                Counted::Events => self.from_events += 1,
-            }
+            *self.counted.entry(record.counted).or_default() += 1;
+        }
+        self.add_caching(record, timing);
+    }
+
+    fn add_caching(&mut self, record: &Record, timing: &Timing) {
+        if let Some(status) = record.cache.filter(|status| !matches!(status, CacheStatus::Bypassed(_))) {
+            *self.caching.answers.entry(status.as_str().to_owned()).or_default() += 1;
+            let side = if status == CacheStatus::Hit { &mut self.hits } else { &mut self.made };
+            side.add(timing.e2e, 1.0);
+        }
+        if let (Some(prompt), Some(cached)) = (record.prompt_tokens, record.cached_tokens) {
+            self.caching.prompt_tokens += prompt;
+            self.caching.cached_tokens += cached;
         }
     }
 
     fn level(self, schedule: &Schedule, stages: &[StageResult]) -> Level {
-        let counted = if self.from_events > 0 { Counted::Events } else { Counted::Usage };
+        // The least sure of them is told.
+        let counted = self.counted.keys().next_back().copied();
+        let mean = |values: Distribution| values.spread(false).map(|spread| spread.mean);
         let concurrency = match schedule {
             Schedule::Closed { concurrency } => Some(*concurrency),
             Schedule::Open(_) => None,
@@ -116,7 +142,9 @@ impl Gather {
             success: wilson(self.complete, self.requests),
             outcomes: self.outcomes,
             window: average(stages),
-            counted: (self.from_usage + self.from_events > 0).then_some(counted),
+            counted,
+            caching: Caching { hit_ms: mean(self.hits), made_ms: mean(self.made), ..self.caching },
+            gaps_by_place: self.places.iter().map(|(count, sum)| sum / f64::from((*count).max(1))).collect(),
             metrics: Metrics {
                 ttft: self.ttft.spread(true),
                 scheduled_ttft: self.scheduled_ttft.spread(true),
@@ -163,11 +191,38 @@ fn costs(level: &mut Level, stages: &[StageResult], idle: &Idle, server_idle: Op
     level.client_cpu_ms = mean(&|stage| stage.spent.client.cpu_per_request(stage.spent.seconds, idle, count(stage)));
     level.client_memory = mean(&|stage| stage.spent.client.memory_per_request(idle, count(stage)));
     level.client_memory_peak = stages.iter().filter_map(|stage| stage.spent.client.memory_peak).max();
-    if let Some(idle) = server_idle {
-        let server = |stage: &StageResult| stage.spent.server;
-        level.server_cpu_ms = mean(&|stage| server(stage)?.cpu_per_request(stage.spent.seconds, idle, count(stage)));
-        level.server_memory = mean(&|stage| server(stage)?.memory_per_request(idle, count(stage)));
+    // Where its process cannot be seen, the server's own word counts; what it had before the stage is then its idleness.
+    let server = |stage: &StageResult| -> Option<(Took, Idle)> {
+        if let (Some(seen), Some(idle)) = (stage.spent.server, server_idle) {
+            return Some((seen, *idle));
+        }
+        let told = stage.spent.by_its_own_word()?;
+        Some((told, Idle { cpu_share: None, memory: told.memory_before }))
+    };
+    level.server_cpu_ms = mean(&|stage| {
+        let (took, idle) = server(stage)?;
+        took.cpu_per_request(stage.spent.seconds, &idle, count(stage))
+    });
+    level.server_memory = mean(&|stage| {
+        let (took, idle) = server(stage)?;
+        took.memory_per_request(&idle, count(stage))
+    });
+    level.told = told(stages);
+}
+
+/// What the server told, of all stages together. What only grows says nothing by its mean.
+fn told(stages: &[StageResult]) -> BTreeMap<Gauge, Told> {
+    let mut all: BTreeMap<Gauge, Vec<Told>> = BTreeMap::new();
+    for (gauge, course) in stages.iter().flat_map(|stage| &stage.spent.told) {
+        if *gauge != Gauge::CpuSeconds {
+            all.entry(*gauge).or_default().push(Told { mean: course.mean, max: course.max });
+        }
     }
+    let together = |told: Vec<Told>| Told {
+        mean: told.iter().map(|one| one.mean).sum::<f64>() / told.len().max(1) as f64,
+        max: told.iter().map(|one| one.max).fold(0.0, f64::max),
+    };
+    all.into_iter().map(|(gauge, each)| (gauge, together(each))).collect()
 }
 
 fn row(record: &Record, timing: &Timing, counts: bool) -> Row {
@@ -192,15 +247,16 @@ fn warnings(level: &Level, stages: &[StageResult], schedule: &Schedule) -> Vec<S
         return warnings;
     }
     if level.counted == Some(Counted::Events) {
-        warnings.push("the server told no token counts: each event was taken for one token".into());
+        warnings
+            .push("the server told no token counts: each event was taken for one token (--tokenizer counts)".into());
     }
-    for stage in stages {
-        if let Some((first, second)) = drift(stage) {
-            warnings.push(format!(
-                "repeat {}: not steady, the median latency was {first:.1} ms in the first half and {second:.1} ms in the second",
-                stage.repeat + 1
-            ));
-        }
+    let drifts: Vec<(f64, f64)> = stages.iter().filter_map(drift).collect();
+    if let Some((first, second)) = drifts.iter().max_by(|a, b| apart(a).total_cmp(&apart(b))) {
+        warnings.push(format!(
+            "not steady in {} of {} repeats: the median latency went from {first:.1} ms in the first half to {second:.1} ms in the second",
+            drifts.len(),
+            stages.len()
+        ));
     }
     let little = level.window.little;
     if little.difference() > LITTLE && schedule.wave() > 0 {
@@ -221,6 +277,11 @@ fn warnings(level: &Level, stages: &[StageResult], schedule: &Schedule) -> Vec<S
     warnings
 }
 
+/// How far the halves' medians are apart, as a share.
+fn apart((first, second): &(f64, f64)) -> f64 {
+    (second / first - 1.0).abs()
+}
+
 /// The median latencies of both halves of the window, where they differ surely and by much.
 fn drift(stage: &StageResult) -> Option<(f64, f64)> {
     let counted = || stage.requests.iter().filter(|row| row.counts && row.outcome == "ok");
@@ -232,8 +293,9 @@ fn drift(stage: &StageResult) -> Option<(f64, f64)> {
         Some((quantile(&values, 0.5)?, low?, high?))
     };
     let (first, second) = (side(&mut counted().take(half))?, side(&mut counted().skip(half))?);
-    let apart = first.1 > second.2 || second.1 > first.2;
-    (apart && (second.0 / first.0 - 1.0).abs() > DRIFT).then_some((first.0, second.0))
+    let sure = first.1 > second.2 || second.1 > first.2;
+    let medians = (first.0, second.0);
+    (sure && apart(&medians) > DRIFT).then_some(medians)
 }
 
 #[cfg(test)]
@@ -260,14 +322,15 @@ mod tests {
             ];
             let outcome = if index == 3 { Outcome::Failed(ErrorKind::Server) } else { Outcome::Complete };
             records.push(Record {
-                index,
-                scheduled: at,
-                sent: at,
                 chunks,
                 ended: end,
                 outcome,
-                prompt_tokens: Some(3),
+                prompt_tokens: Some(4),
+                cached_tokens: Some(1),
                 tokens: Some(2),
+                counted: Counted::Usage,
+                cache: Some(if index % 2 == 0 { CacheStatus::Hit } else { CacheStatus::Miss }),
+                ..Record::sent(index, at, at)
             });
             at = end;
         }
@@ -294,7 +357,10 @@ mod tests {
         let (ttft, e2e) = (level.metrics.ttft.unwrap(), level.metrics.e2e.unwrap());
         assert_eq!((ttft.count, ttft.mean, e2e.p50.unwrap().value, e2e.p99), (99, 50.0, 100.0, None));
         assert_eq!(level.metrics.itl.unwrap().mean, 50.0);
-        assert_eq!(level.counted, Some(Counted::Usage));
+        assert_eq!((level.counted, level.gaps_by_place), (Some(Counted::Usage), vec![50.0]));
+        let caching = &level.caching;
+        assert_eq!((caching.answers["hit"], caching.answers["miss"], caching.hit_ms), (50, 49, Some(100.0)));
+        assert_eq!((caching.cached_tokens, caching.prompt_tokens), (99, 396));
         assert!((level.window.requests_per_second - 9.9).abs() < 0.11, "{:?}", level.window);
         assert!((level.window.goodput.unwrap() - 9.9).abs() < 0.11, "{:?}", level.window);
         assert!(level.warnings.is_empty(), "{:?}", level.warnings);

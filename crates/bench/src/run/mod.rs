@@ -13,6 +13,6 @@ mod sweep;
 pub use environment::Environment;
 pub use level::summarise;
 pub use plan::{Plan, Sweep};
-pub use result::{FORMAT, Level, Metrics, Row, Run, StageResult, Subject};
+pub use result::{Caching, FORMAT, Level, Metrics, Row, Run, StageResult, Subject, Told};
 pub use runner::{Notice, Runner};
 pub use sweep::{Bisection, Step};

@@ -8,7 +8,7 @@ use super::Environment;
 use crate::{
     certificate::Certificate,
     measure::{Counted, Window},
-    resources::{Idle, Spent},
+    resources::{Exposed, Gauge, Idle, Spent},
     statistics::{Share, Spread},
 };
 
@@ -34,6 +34,9 @@ pub struct Run {
     pub idle: Idle,
     /// The server's process while nothing was asked.
     pub server_idle: Option<Idle>,
+    /// What the server tells of itself; `None`: it was not asked.
+    #[serde(default)]
+    pub exposed: Option<Exposed>,
     /// Each load, its repeats together, in order of the load.
     pub levels: Vec<Level>,
     /// Each stage, in the order in which they were done.
@@ -71,6 +74,12 @@ pub struct Subject {
     pub stop: String,
     /// Whether a response cache could answer.
     pub cached: bool,
+    /// What counts tokens where the server does not.
+    #[serde(default)]
+    pub tokenizer: Option<String>,
+    /// Which process is taken for the server's, or why none is, in words.
+    #[serde(default)]
+    pub server_process: String,
     /// The seed.
     pub seed: u64,
     /// The command, where there was one.
@@ -112,10 +121,43 @@ pub struct Level {
     pub server_cpu_ms: Option<f64>,
     /// The server's memory for a request, in bytes.
     pub server_memory: Option<f64>,
+    /// What the server told of itself.
+    #[serde(default)]
+    pub told: BTreeMap<Gauge, Told>,
+    /// What caches did.
+    #[serde(default)]
+    pub caching: Caching,
+    /// The mean time before each event after the first, by its place in the answer.
+    #[serde(default)]
+    pub gaps_by_place: Vec<f64>,
     /// Where token counts come from.
     pub counted: Option<Counted>,
     /// What should be known before these numbers are believed.
     pub warnings: Vec<String>,
+}
+
+/// A number that the server told, over a level's stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// On average.
+    pub mean: f64,
+    /// At most.
+    pub max: f64,
+}
+
+/// What caches did for the complete answers of a level.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Caching {
+    /// Answers by what the response cache did: `hit`, `miss`, `joined`; those that passed it by are not in it.
+    pub answers: BTreeMap<String, u64>,
+    /// The mean time to the end of answers that it had, in milliseconds.
+    pub hit_ms: Option<f64>,
+    /// The same of those that were made.
+    pub made_ms: Option<f64>,
+    /// Tokens of prompts, where the server tells how many it did not compute again.
+    pub prompt_tokens: u64,
+    /// Those that it did not.
+    pub cached_tokens: u64,
 }
 
 /// The latencies of a level, in milliseconds. `None`: there was none of the kind.

@@ -79,6 +79,11 @@ impl Task {
 }
 
 impl Workload {
+    /// Events that an answer is expected to have.
+    pub fn events(&self) -> usize {
+        self.tokens.filter(|_| self.stream).map_or(1, |tokens| tokens as usize)
+    }
+
     /// The requests of one arrival, which follow each other.
     pub fn session(&self, number: u64, shape: Option<Shape>) -> Session<'_> {
         Session::new(self, number, shape)

@@ -2,12 +2,14 @@
 //! only: a busy machine makes everything later, and nothing earlier.
 
 use longshore_bench::{
-    measure::Counted,
+    measure::{Counted, Tokenizer},
+    resources::Gauge,
     run::Run,
     schedule::{Process, Schedule, Stop, Trace},
     workload::{Prompts, Task, Workload, fill},
 };
 use longshore_core::{DataType, model::TensorSpec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{chat, ms, requests, run, simulator};
 
@@ -156,6 +158,60 @@ async fn a_generated_prompt_is_as_long_as_was_asked_for() {
     let told: Vec<_> =
         simulator.log().iter().filter(|entry| entry.op == "chat").map(|entry| entry.prompt_tokens).collect();
     assert!(told.len() >= 4 && told.iter().all(|tokens| *tokens == 200), "{told:?}");
+}
+
+/// A page of metrics as vLLM has it, and nothing behind it.
+async fn page() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for cpu in 10.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let numbers = format!(
+                "vllm:num_requests_running 2\nvllm:num_requests_waiting 5\nvllm:kv_cache_usage_perc 0.25\nprocess_cpu_seconds_total {cpu}\n"
+            );
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", numbers.len());
+            let mut asked = [0; 1024];
+            let _ = socket.read(&mut asked).await.unwrap();
+            socket.write_all((head + &numbers).as_bytes()).await.unwrap();
+        }
+    });
+    format!("http://{address}/metrics")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_tells_of_itself_is_in_the_run() {
+    let simulator = simulator(TIMED).await;
+    let runner = crate::support::runner(&simulator.url(), "openai", chat(true), requests(CLOSED(2), 10));
+    let nowhere = "http://127.0.0.1:9/metrics".parse().unwrap();
+    let runner = longshore_bench::run::Runner { pages: vec![nowhere, page().await.parse().unwrap()], ..runner };
+    let (_keep, cancel) = tokio::sync::watch::channel(false);
+    let run = runner.run(|_| {}, cancel).await.unwrap();
+    let exposed = run.exposed.as_ref().unwrap();
+    assert!(exposed.problem.is_none() && exposed.gauges.contains(&Gauge::KvCache), "{exposed:?}");
+    let level = only(&run);
+    assert_eq!((level.told[&Gauge::Waiting].mean, level.told[&Gauge::KvCache].max), (5.0, 0.25));
+    // Nobody knows the process, so its own word counts: one second more with each look.
+    assert!(level.server_cpu_ms.unwrap() > 10.0, "{:?}", level.server_cpu_ms);
+    let report = longshore_bench::report::text(&longshore_bench::report::run_document(&run), None, false);
+    assert!(report.contains("waiting, mean") && report.contains("25 %"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tokenizer_counts_where_the_server_does_not() {
+    let simulator = simulator(TIMED).await;
+    for (spoken, tokenizer, counted) in [
+        ("oip-grpc", None, Counted::Events),
+        ("oip-grpc", Some(Tokenizer::new("seven", |text| (!text.is_empty()).then_some(7))), Counted::Tokenizer),
+        ("openai", Some(Tokenizer::new("seven", |_| Some(7))), Counted::Usage),
+    ] {
+        let mut runner = crate::support::runner(&simulator.url(), spoken, chat(true), requests(CLOSED(1), 4));
+        runner.target.tokenizer = tokenizer;
+        let (_keep, cancel) = tokio::sync::watch::channel(false);
+        let run = runner.run(|_| {}, cancel).await.unwrap();
+        let tokens = if counted == Counted::Tokenizer { 7.0 } else { 5.0 };
+        assert_eq!((only(&run).counted, run.stages[0].requests[0].tokens), (Some(counted), tokens), "{spoken}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

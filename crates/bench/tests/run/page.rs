@@ -27,9 +27,9 @@ async fn measure(backend: Arc<dyn Backend>) -> Result<Run, Error> {
     };
     let stop = Stop { requests: Some(20), ..Stop::default() };
     let plan = Plan { schedules: vec![Schedule::Closed { concurrency: 4 }], stop, ..Plan::default() };
-    let target = Target { backend, workload: Arc::new(workload), pid: None };
+    let target = Target::new(backend, Arc::new(workload));
     let live = Arc::new(Live::default());
-    let runner = Runner { target, plan, subject: Subject::default(), certifier: None, live };
+    let runner = Runner { target, plan, subject: Subject::default(), pages: Vec::new(), certifier: None, live };
     let (_keep, cancel) = tokio::sync::watch::channel(false);
     runner.run(|_| {}, cancel).await
 }

@@ -49,9 +49,10 @@ pub(crate) fn requests(schedule: Schedule, count: u64) -> Plan {
 
 pub(crate) fn runner(url: &str, spoken: &str, workload: Workload, plan: Plan) -> Runner {
     Runner {
-        target: Target { backend: fleet(url, spoken), workload: Arc::new(workload), pid: None },
+        target: Target::new(fleet(url, spoken), Arc::new(workload)),
         plan,
         subject: Subject::default(),
+        pages: Vec::new(),
         certifier: None,
         live: Arc::new(Live::default()),
     }

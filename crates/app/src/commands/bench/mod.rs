@@ -10,13 +10,16 @@ use std::sync::Arc;
 use longshore_bench::{
     certificate::Certifier,
     compare::compare,
-    load::Live,
+    load::{Live, Target},
     report,
-    run::{Run, Runner},
+    run::{Run, Runner, Subject},
     store::Store,
 };
 use longshore_core::{Error, ErrorKind};
-use tokio::sync::watch;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
 
 use crate::{
     cli::{Bench, BenchCommand, Compare, Global, Report},
@@ -44,7 +47,7 @@ fn measure(arguments: Bench, global: &Global, mut out: Out) -> Result<(), Failur
     let loaded = context::load(global, &[])?.loaded;
     context::prepare_compute(&loaded.config);
     context::begin_log(&loaded, global.verbose, false, out.manner);
-    let runtime = super::runtime(std::thread::available_parallelism().map_or(1, usize::from).min(8))?;
+    let runtime = client(arguments.load.threads)?;
     let result = runtime.block_on(async {
         let at_once = plan.schedules.iter().map(|schedule| schedule.at_once()).max().unwrap_or(10_000);
         let (backend, name) = target::open(&arguments, global, &loaded.config, at_once, &mut out)?;
@@ -52,9 +55,11 @@ fn measure(arguments: Bench, global: &Global, mut out: Out) -> Result<(), Failur
         let subject = plan::subject(&arguments, name, &plan);
         let certifier = (!arguments.output.no_certificate).then(certifier).transpose()?;
         let live = Arc::new(Live::default());
-        let target =
-            longshore_bench::load::Target { backend, workload: Arc::new(workload), pid: arguments.target.server_pid };
-        let runner = Runner { target, plan, subject, certifier, live: live.clone() };
+        let seen = target::seen(&arguments.target);
+        let subject = Subject { server_process: seen.said, ..subject };
+        let tokenizer = plan::tokenizer(&arguments.work)?;
+        let target = Target { pid: seen.pid, tokenizer, ..Target::new(backend, Arc::new(workload)) };
+        let runner = Runner { target, plan, subject, pages: seen.pages, certifier, live: live.clone() };
         let mut progress = Progress::new(out.manner, live);
         let run = runner.run(|notice| progress.tell(&notice, &mut out), at_interrupt()).await;
         progress.finish();
@@ -62,6 +67,16 @@ fn measure(arguments: Bench, global: &Global, mut out: Out) -> Result<(), Failur
     });
     runtime.shutdown_background();
     finish(&arguments, &result?, &mut out)
+}
+
+/// What the load runs on. One thread wakes nobody else for a token, which costs less and is more even than sharing them
+/// out; it is enough for some 10,000 requests a second.
+fn client(threads: usize) -> Result<Runtime, Failure> {
+    if threads > 1 {
+        return super::runtime(threads);
+    }
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Failure::Other(format!("start the client: {error}")))
 }
 
 /// Becomes true at the first Ctrl-C: what was measured until then is kept.

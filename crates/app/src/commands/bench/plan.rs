@@ -3,6 +3,7 @@
 use std::{fs, sync::Arc};
 
 use longshore_bench::{
+    measure::Tokenizer,
     run::{Plan, Subject, Sweep},
     schedule::{Process, Schedule, Stop, Trace},
     workload::{self, Prompts, Workload},
@@ -98,6 +99,13 @@ pub(super) async fn workload(arguments: &Bench, global: &Global, backend: &dyn B
     })
 }
 
+/// What counts tokens where the server does not.
+pub(super) fn tokenizer(work: &Work) -> Result<Option<Tokenizer>, Failure> {
+    let Some(file) = &work.tokenizer else { return Ok(None) };
+    let wrong = |why: String| Failure::Usage(format!("--tokenizer {}: {why}", file.display()));
+    Tokenizer::read(file).map(Some).map_err(wrong)
+}
+
 async fn declared(call: Call, batch: u32, backend: &dyn Backend) -> Result<Vec<longshore_core::Tensor>, Failure> {
     let failed = |error| Failure::call("ask the model what it takes", error);
     let asked = call.model_name().to_owned();
@@ -148,6 +156,7 @@ pub(super) fn subject(arguments: &Bench, target: String, plan: &Plan) -> Subject
         stop: ending(plan),
         cached: work.cache,
         seed: plan.seed,
+        tokenizer: work.tokenizer.as_ref().map(|file| file.display().to_string()),
         command: Some(std::env::args().skip(1).fold("longshore".into(), |line, word| format!("{line} {word}"))),
         ..Subject::default()
     }

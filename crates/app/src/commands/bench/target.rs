@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use http::Uri;
+use longshore_bench::resources::{Listener, listener};
 use longshore_client::ServerConfig;
 use longshore_config::{Config, ENGINE_NAME};
 use longshore_core::Backend;
 
 use crate::{
-    cli::{Bench, Dialect, Global},
+    cli::{Bench, BenchTarget, Dialect, Global},
     context,
     exit::Failure,
     terminal::Out,
@@ -45,4 +47,49 @@ pub(super) fn open(
     let server = ServerConfig { rest, grpc, dialect: context::dialects(dialect), ..ServerConfig::new("target") };
     let fleet = context::open_plain(global, config, Some(server), at_once, out)?;
     Ok((fleet, url.clone()))
+}
+
+/// What can be seen of the server beside its answers.
+pub(super) struct Seen {
+    /// Its process.
+    pub(super) pid: Option<u32>,
+    /// Which that is, or why there is none.
+    pub(super) said: String,
+    /// Where it may tell of itself.
+    pub(super) pages: Vec<Uri>,
+}
+
+/// Looks for the server's process and its page of metrics, where an address was given.
+pub(super) fn seen(target: &BenchTarget) -> Seen {
+    let address = target.url.as_ref().and_then(|url| url.parse::<Uri>().ok());
+    let place = address.as_ref().and_then(|address| Some((address.host()?, port(address))));
+    let (pid, said) = match (target.server_pid, place) {
+        (Some(pid), _) => (Some(pid), format!("process {pid}, as --server-pid says")),
+        (None, None) => (None, "not looked for: no --url was given".into()),
+        (None, Some((host, port))) => match listener(host, port) {
+            Listener::Found(pid) => (Some(pid), format!("process {pid}, which listens on port {port}")),
+            Listener::Elsewhere => (None, format!("not on this machine: {host}")),
+            Listener::Hidden => {
+                (None, format!("not to be seen: whoever listens on port {port} is hidden from this user"))
+            }
+        },
+    };
+    let safe = address.as_ref().is_some_and(|address| matches!(address.scheme_str(), Some("https" | "grpcs")));
+    let page =
+        |host: &str, port: u16| format!("http{}://{host}:{port}/metrics", if safe { "s" } else { "" }).parse().ok();
+    let pages = match (&target.server_metrics, place) {
+        (Some(page), _) => vec![page.clone()],
+        // Triton has a port of its own for it.
+        (None, Some((host, port))) => [page(host, port), page(host, TRITON)].into_iter().flatten().collect(),
+        (None, None) => Vec::new(),
+    };
+    Seen { pid, said, pages }
+}
+
+/// Where Triton gives its metrics, if nobody moved them.
+const TRITON: u16 = 8002;
+
+fn port(address: &Uri) -> u16 {
+    let usual = if matches!(address.scheme_str(), Some("https" | "grpcs")) { 443 } else { 80 };
+    address.port_u16().unwrap_or(usual)
 }

@@ -1,0 +1,126 @@
+//! `cargo xtask perf`: everything that docs/performance/ tells is measured again, and written where it stands.
+//!
+//! A page keeps its prose; what is measured stands between `<!-- perf:NAME -->` and `<!-- /perf:NAME -->`.
+
+mod mission;
+mod page;
+mod process;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// What is measured, the page it stands on, and how long it takes, about. `others` is done only when it is named.
+const SECTIONS: &[(&str, &str, fn(&Setting) -> Outcome<String>)] = &[
+    ("mission", "mission.md", mission::measure),
+    ("accuracy", "accuracy.md", |setting| accuracy(setting, &["longshore", "hyper"])),
+    ("overhead", "measured.md", |setting| client_bench(setting, "overhead")),
+    ("allocations", "measured.md", |setting| client_bench(setting, "allocations")),
+    ("levers", "measured.md", |setting| client_bench(setting, "levers")),
+    ("loading", "measured.md", |setting| client_bench(setting, "loading")),
+    ("others", "accuracy.md", |setting| accuracy(setting, &["longshore", "hyper", "wrk", "oha", "aiperf", "guidellm"])),
+];
+
+/// Where to measure.
+pub(crate) struct Setting {
+    /// The repository.
+    pub(crate) root: PathBuf,
+    /// The program.
+    pub(crate) program: PathBuf,
+}
+
+/// Does the sections that are named, or all but `others`.
+pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no repository")?.to_path_buf();
+    let mut program = None;
+    let mut wanted = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bin" => program = Some(PathBuf::from(arguments.next().ok_or("--bin names a file")?).canonicalize()?),
+            name if SECTIONS.iter().any(|(known, ..)| *known == name) => wanted.push(name),
+            other => return Err(format!("there is no section {other}\n{}", crate::USAGE).into()),
+        }
+    }
+    let program = match program {
+        Some(program) => program,
+        None => build(&root)?,
+    };
+    let setting = Setting { root, program };
+    for (name, file, measure) in SECTIONS {
+        let chosen = if wanted.is_empty() { *name != "others" } else { wanted.contains(name) };
+        if chosen {
+            eprintln!("perf: {name}");
+            let begun = Instant::now();
+            let text = format!("{}\n{}", machine(&setting.root), measure(&setting)?.trim_end());
+            page::write(&setting.root.join("docs/performance").join(file), name, &text)?;
+            eprintln!("perf: {name} took {:.0} s", begun.elapsed().as_secs_f64());
+        }
+    }
+    Ok(())
+}
+
+/// The released program and the examples that measure beside it.
+fn build(root: &Path) -> Outcome<PathBuf> {
+    for arguments in [
+        &["build", "--release", "--locked"][..],
+        &["build", "--release", "--locked", "-p", "longshore-bench", "--example", "raw-hyper"],
+    ] {
+        done(Command::new("cargo").current_dir(root).args(arguments))?;
+    }
+    Ok(root.join("target/release/longshore"))
+}
+
+/// One of the client's own benchmarks, as it prints.
+fn client_bench(setting: &Setting, name: &str) -> Outcome<String> {
+    let mut command = Command::new("cargo");
+    command.current_dir(&setting.root).args([
+        "bench",
+        "--quiet",
+        "--locked",
+        "-p",
+        "longshore-client",
+        "--bench",
+        name,
+    ]);
+    let printed = done(&mut command)?;
+    Ok(format!("```console\n$ cargo bench -p longshore-client --bench {name}\n{}\n```", printed.trim()))
+}
+
+/// The benchmark beside a simulator whose timings are known.
+fn accuracy(setting: &Setting, tools: &[&str]) -> Outcome<String> {
+    let mut command = Command::new("python3");
+    command.current_dir(&setting.root).arg("e2e/measure_accuracy.py").args(["--tools", &tools.join(",")]);
+    done(command.env("LONGSHORE_BIN", &setting.program))
+}
+
+/// What a command printed; what it says on standard error is seen as it comes.
+pub(crate) fn done(command: &mut Command) -> Outcome<String> {
+    let output = command.stderr(std::process::Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stdout)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Where it was measured: numbers of two machines say nothing of each other.
+fn machine(root: &Path) -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let revision =
+        done(Command::new("git").current_dir(root).args(["rev-parse", "--short", "HEAD"])).unwrap_or_default();
+    let load = read("/proc/loadavg");
+    format!(
+        "*Revision {}; {}, {cores} cores, Linux {}; load average before: {}.*\n",
+        revision.trim(),
+        cpu.map_or("an unknown processor", |(_, name)| name),
+        read("/proc/sys/kernel/osrelease").trim(),
+        load.split(' ').next().unwrap_or("unknown")
+    )
+}
