@@ -121,8 +121,10 @@ def longshore(case, url):
     load = ["--rate", str(case.rate), "--duration", "30s"] if case.rate else ["--concurrency", str(case.load), "--requests", str(case.requests)]
     shape = ["--tokens", str(case.tokens), *([] if case.truth["ttft"] else ["--no-stream"])]
     command = [LONGSHORE, "bench", "--url", url, "--dialect", "openai", "--no-certificate", "--no-store", "--json", *load, *shape]
-    done = Watched(command, env={**os.environ, "HOME": str(HOME)})
+    done = Watched(command, env=plain())
     run = json.loads(done.out)
+    if "levels" not in run:
+        raise RuntimeError(done.out)
     level = run["levels"][0]
     stage = run["stages"][0]
     found = {}
@@ -175,7 +177,8 @@ def aiperf(case, url):
     if case.truth["ttft"]:
         command.append("--streaming")
     command += ["--request-count", str(min(case.requests, 6000)), "--isl", "4", "--osl", str(case.tokens), "--ui", "none", "--artifact-dir", str(folder), *load]
-    done = Watched(command, env=offline())
+    # Told to stay offline it looks for a folder's name among what it has from the hub, and fails.
+    done = Watched(command, env=plain())
     reports = list(folder.rglob("profile_export_aiperf.json"))
     if not reports:
         raise RuntimeError((done.err or done.out)[-400:])
@@ -209,7 +212,13 @@ def guidellm(case, url):
 
 
 def offline():
-    return {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HOME": str(HOME)}
+    return {**plain(), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def plain():
+    """The environment without settings of Longshore, in a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LONGSHORE_")}
+    return {**kept, "HOME": str(HOME)}
 
 
 def tokenizer():
@@ -241,7 +250,8 @@ def simulator(case):
     """A fresh one for each measurement: a freeze is counted from its start."""
     config = HOME / "sim.yaml"
     config.write_text(case.sim + "\n")
-    process = subprocess.Popen([LONGSHORE, "sim", "--listen", "127.0.0.1:0", "--config", str(config)], stdout=subprocess.PIPE, text=True, cwd=HOME)
+    command = [LONGSHORE, "sim", "--listen", "127.0.0.1:0", "--config", str(config)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HOME, env=plain())
     for line in process.stdout:
         if found := re.search(r"http://\S+", line):
             return process, found[0]

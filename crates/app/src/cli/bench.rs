@@ -69,6 +69,7 @@ pub(crate) struct Target {
 pub(crate) enum Dialect {
     Auto,
     Native,
+    Ollama,
     Openai,
     Oip,
 }

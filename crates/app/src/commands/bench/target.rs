@@ -41,6 +41,7 @@ pub(super) fn open(
     let dialect = match target.dialect {
         Dialect::Auto => longshore_config::DialectChoice::Auto,
         Dialect::Native => longshore_config::DialectChoice::Native,
+        Dialect::Ollama => longshore_config::DialectChoice::Ollama,
         Dialect::Openai => longshore_config::DialectChoice::Openai,
         Dialect::Oip => longshore_config::DialectChoice::Oip,
     };
