@@ -14,8 +14,11 @@ use std::{
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// What is measured, the page it stands on, and how long it takes, about. `others` is done only when it is named.
-const SECTIONS: &[(&str, &str, fn(&Setting) -> Outcome<String>)] = &[
+/// A section's name, the page it stands on, and what measures it.
+type Section = (&'static str, &'static str, fn(&Setting) -> Outcome<String>);
+
+/// Everything that is measured. `others` is done only when it is named.
+const SECTIONS: &[Section] = &[
     ("mission", "mission.md", mission::measure),
     ("accuracy", "accuracy.md", |setting| accuracy(setting, &["longshore", "hyper"])),
     ("overhead", "measured.md", |setting| client_bench(setting, "overhead")),

@@ -5,10 +5,12 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+type Count = dyn Fn(&str) -> Option<u64> + Send + Sync;
+
 /// A model's vocabulary. Clones share it.
 #[derive(Clone)]
 pub struct Tokenizer {
-    count: Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>,
+    count: Arc<Count>,
     name: Arc<str>,
 }
 
