@@ -78,11 +78,13 @@ export async function ask(page, text) {
   await page.keyboard.press("Enter");
 }
 
-/** Chooses whom to ask, by words of the model's and the server's name. */
-export async function choose(page, words) {
+/** Chooses whom to ask, by words of the model's and the server's name; `adds` asks one more. */
+export async function choose(page, words, { adds = false } = {}) {
   await page.locator(".composer .trigger .model").first().waitFor();
-  await page.locator(".composer .trigger").first().click();
+  await page.locator(adds ? ".composer .trigger.adds" : ".composer .trigger").first().click();
   await page.getByRole("combobox", { name: "Find a model or a server" }).fill(words);
+  // Servers tell their models one after the other.
+  await page.getByRole("option").and(page.locator(":not([aria-disabled])")).first().waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("combobox", { name: "Find a model or a server" }).waitFor({ state: "detached" });
 }

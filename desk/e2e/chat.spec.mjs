@@ -164,9 +164,7 @@ describe("with servers", () => {
   });
 
   test("two answers side by side, and one is gone on with", async () => {
-    await page.getByRole("button", { name: "Compare with another model" }).click();
-    await page.getByRole("combobox", { name: "Find a model or a server" }).fill("sim-two");
-    await page.keyboard.press("Enter");
+    await choose(page, "shared sim-two", { adds: true });
     await page.getByPlaceholder("Ask 2 models").waitFor();
     await ask(page, "Which of you is better?");
     const both = page.locator(".comparison article");

@@ -33,9 +33,7 @@ const VIEWS = {
   },
   async compare(page) {
     await choose(page, "harbour");
-    await page.getByRole("button", { name: "Compare with another model" }).click();
-    await page.getByRole("combobox", { name: "Find a model or a server" }).fill("qwen3-8b pier");
-    await page.keyboard.press("Enter");
+    await choose(page, "qwen3-8b pier", { adds: true });
     await ask(page, "Which of you is faster?");
     await page.waitForFunction(() => document.querySelectorAll(".comparison [data-answer=done]").length === 2);
     await page.evaluate(() => document.querySelector("[role=log]").scrollTo(0, 0));
