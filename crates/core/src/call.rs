@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,6 +44,8 @@ pub struct Call {
     pub cache: CacheUse,
     /// How the request arrived, when it came over a wire: lets the same dialect forward the bytes as they are.
     pub origin: Option<Origin>,
+    /// The headers it came with over a wire, where somebody shows them. Says nothing about what is asked.
+    pub headers: Option<Arc<HeaderMap>>,
     /// Who looks on until there is an answer; nobody, mostly.
     pub watch: Option<Watch>,
 }
@@ -72,6 +75,7 @@ impl Call {
             deadline: None,
             cache: CacheUse::default(),
             origin: None,
+            headers: None,
             watch: None,
         }
     }

@@ -110,7 +110,9 @@ impl Service {
         };
         match decoded {
             Ok(call) => {
-                let call = Call { cache: cache_use(&head), ..call };
+                // Beside the gateway is somebody who shows them.
+                let headers = self.site.as_ref().map(|_| Arc::new(head.headers.clone()));
+                let call = Call { cache: cache_use(&head), headers, ..call };
                 self.answer(dialect, &head, call, slot, backend).await
             }
             Err(error) => refuse(dialect, &head, &error, &[]),

@@ -1,7 +1,6 @@
 //! One call as it is written down: [`Entry`].
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Attempt, Limits, Source,
-    request::{readable, weight},
+    request::{headers, readable, weight},
     tape::Tape,
     view::{CallDetail, CallSummary},
 };
@@ -212,7 +211,7 @@ impl Entry {
             request: self.call.as_ref().map_or_else(|| Value::String(too_large()), readable),
             request_bytes: self.request_bytes,
             path: self.path.as_ref().map(|path| path.to_string()),
-            headers: BTreeMap::new(),
+            headers: self.call.as_ref().map(headers).unwrap_or_default(),
             response_text: state.tape.answer(),
             frames: state.tape.frames(),
             attempts: state.ledger.iter().map(Attempt::from).collect(),

@@ -1,5 +1,7 @@
 //! A call's request, for people: how heavy it is, and how it reads with its secrets masked.
 
+use std::collections::BTreeMap;
+
 use longshore_core::{
     Call, Op, ServerInfo,
     call::{Content, Message, Prompt},
@@ -19,7 +21,9 @@ pub(super) fn weight(call: &Call) -> usize {
         Op::Infer(inference) => inference.inputs.iter().map(|input| input.data().len() + 64).sum(),
         _ => 0,
     };
-    op + call.origin.as_ref().map_or(0, |origin| origin.body.len()) + 256
+    let headers = call.headers.iter().flat_map(|headers| headers.iter());
+    let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    op + headers + call.origin.as_ref().map_or(0, |origin| origin.body.len()) + 256
 }
 
 fn weight_of_message(message: &Message) -> usize {
@@ -62,6 +66,19 @@ fn written(call: &Call) -> Option<Value> {
     let call = Call { origin: None, ..call.clone() };
     let request = dialect::by_name("native")?.encode_call(&call, &ServerInfo::default()).ok()?;
     serde_json::from_slice(request.body()).ok().or_else(|| Some(Value::String(request.uri().to_string())))
+}
+
+/// The headers it came with, those that are secrets masked. Several of one name are joined.
+pub(super) fn headers(call: &Call) -> BTreeMap<String, String> {
+    let mut read = BTreeMap::<String, String>::new();
+    for (name, value) in call.headers.iter().flat_map(|headers| headers.iter()) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = if is_secret(name.as_str()) { MASK } else { &value };
+        let known = read.entry(name.as_str().to_owned()).or_default();
+        known.push_str(if known.is_empty() { "" } else { ", " });
+        known.push_str(value);
+    }
+    read
 }
 
 /// Replaces what stands under a name that sounds like a secret's, at any depth.

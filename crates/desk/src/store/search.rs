@@ -4,8 +4,6 @@
 //! latest comes first. What the index finds are keys alone, so a word that stands everywhere costs a pass over numbers;
 //! only what is shown is looked up.
 
-use std::collections::HashMap;
-
 use longshore_core::Error;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -39,7 +37,8 @@ impl Store {
             let mut keys = latest(connection, before.as_deref(), limit + 1, found.as_ref())?;
             let more = keys.len() > limit;
             keys.truncate(limit);
-            let summary = |key| summary(connection, key, found.as_ref().and_then(|found| found[&key]), &terms);
+            let summary =
+                |key| summary(connection, key, found.as_ref().and_then(|found| found.get(key)).flatten(), &terms);
             Ok((keys.into_iter().map(summary).collect::<rusqlite::Result<_>>()?, more))
         })
         .await
@@ -52,38 +51,62 @@ fn terms(query: &str) -> Vec<String> {
     words.take(WORDS).map(str::to_lowercase).collect()
 }
 
-/// Conversations by their keys, each with a message in which a word stands, if it is not in the title alone.
-type Found = HashMap<i64, Option<i64>>;
+/// Conversations by their keys, ascending, each with a message in which a word stands, if it is not in the title alone.
+struct Found(Vec<(i64, Option<i64>)>);
+
+impl Found {
+    /// The message that is shown of this conversation; `None` where the conversation is not among them.
+    fn get(&self, key: i64) -> Option<Option<i64>> {
+        self.0.binary_search_by_key(&key, |(key, _)| *key).ok().map(|at| self.0[at].1)
+    }
+
+    /// Those that are in both.
+    fn and(self, other: &Self) -> Self {
+        let both = |(key, place): (i64, Option<i64>)| other.get(key).map(|theirs| (key, place.or(theirs)));
+        Self(self.0.into_iter().filter_map(both).collect())
+    }
+}
 
 fn found(connection: &Connection, terms: &[String]) -> rusqlite::Result<Found> {
     let mut all: Option<Found> = None;
     for term in terms {
-        let mut these = Found::new();
-        // As a string of FTS5's own syntax, in which nothing but the quote has a meaning; a word has none.
-        let pattern = format!("\"{term}\"*");
-        let mut bodies = connection.prepare("SELECT rowid FROM bodies WHERE bodies MATCH ?")?;
-        let mut rows = bodies.query([&pattern])?;
-        while let Some(row) = rows.next()? {
-            let key: i64 = row.get(0)?;
-            these.insert(key >> BITS, Some(key));
-        }
-        let mut titles = connection.prepare("SELECT rowid FROM titles WHERE titles MATCH ?")?;
-        let mut rows = titles.query([&pattern])?;
-        while let Some(row) = rows.next()? {
-            these.entry(row.get(0)?).or_insert(None);
-        }
-        if let Some(all) = all {
-            these.retain(|key, place| match all.get(key) {
-                Some(before) => {
-                    *place = before.or(*place);
-                    true
-                }
-                None => false,
-            });
-        }
-        all = Some(these);
+        let these = with_word(connection, term)?;
+        // The shorter list is gone through.
+        all = Some(match all {
+            None => these,
+            Some(all) if all.0.len() <= these.0.len() => all.and(&these),
+            Some(all) => these.and(&all),
+        });
     }
-    Ok(all.unwrap_or_default())
+    Ok(all.unwrap_or(Found(Vec::new())))
+}
+
+fn with_word(connection: &Connection, term: &str) -> rusqlite::Result<Found> {
+    // As a string of FTS5's own syntax, in which nothing but the quote has a meaning; a word has none.
+    let pattern = format!("\"{term}\"*");
+    let mut list: Vec<(i64, Option<i64>)> = Vec::new();
+    let mut bodies = connection.prepare("SELECT rowid FROM bodies WHERE bodies MATCH ? ORDER BY rowid")?;
+    let mut rows = bodies.query([&pattern])?;
+    while let Some(row) = rows.next()? {
+        let message: i64 = row.get(0)?;
+        let key = message >> BITS;
+        if list.last().is_none_or(|(last, _)| *last != key) {
+            list.push((key, Some(message)));
+        }
+    }
+    let in_bodies = list.len();
+    let mut titles = connection.prepare("SELECT rowid FROM titles WHERE titles MATCH ? ORDER BY rowid")?;
+    let mut rows = titles.query([&pattern])?;
+    while let Some(row) = rows.next()? {
+        let key = row.get(0)?;
+        if list[..in_bodies].binary_search_by_key(&key, |(key, _)| *key).is_err() {
+            list.push((key, None));
+        }
+    }
+    if list.len() > in_bodies {
+        list.sort_unstable();
+    }
+    Ok(Found(list))
 }
 
 fn latest(
@@ -103,7 +126,7 @@ fn latest(
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         let key: i64 = row.get(0)?;
-        if found.is_none_or(|found| found.contains_key(&key)) {
+        if found.is_none_or(|found| found.get(key).is_some()) {
             keys.push(key);
             if keys.len() == limit {
                 break;

@@ -34,6 +34,10 @@ async fn calls_of_the_gateway_are_kept_with_all_that_came() {
     }
     assert!(call["ttft_ms"].as_f64().unwrap() <= call["total_ms"].as_f64().unwrap());
     let detail = page.get(&format!("calls/{}", text(&call["id"]))).await;
+    assert_eq!(
+        (&detail["headers"]["authorization"], &detail["headers"]["content-type"]),
+        (&json!("•••"), &json!("application/json"))
+    );
     assert_eq!((&detail["request"]["user"], &detail["request"]["api_key"]), (&json!("me"), &json!("•••")));
     let frames = detail["frames"].as_array().unwrap();
     assert_eq!(frames.iter().filter(|frame| frame["event"] == "text").count(), 5);
