@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
+    clippy::disallowed_macros,
     reason = "a benchmark tells what it found, and ends where it cannot"
 )]
 

@@ -22,6 +22,7 @@ mod problem;
 mod settings;
 mod site;
 pub mod store;
+mod text;
 
 pub use desk::{Desk, DeskOptions};
 pub use house::House;

@@ -9,6 +9,7 @@ use longshore_core::EventKind;
 use serde_json::json;
 
 use super::view::Frame;
+use crate::text::boundary;
 
 /// What kind of event a mark stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +121,7 @@ impl Tape {
 
     fn write(&mut self, at: Duration, kind: Kind, text: &str) {
         let room = self.max_bytes - self.text.len();
-        let piece = if text.len() <= room { text } else { &text[..text.floor_char_boundary(room)] };
+        let piece = if text.len() <= room { text } else { &text[..boundary(text, room)] };
         self.truncated |= piece.len() < text.len();
         self.text.push_str(piece);
         let end = self.text.len() as u32;

@@ -148,8 +148,7 @@ impl Answers {
         let running = self.find(id)?;
         running.stop.cancel();
         running.log.ended().await;
-        let stopped = running.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        stopped
+        running.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn find(&self, id: &str) -> Option<Arc<Running>> {

@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use super::event::AnswerEvent;
+use crate::text::boundary;
 
 /// The most bytes of text in one event.
 const PIECE: usize = 64 << 10;
@@ -76,7 +77,7 @@ impl Log {
                         *place = Place { line: place.line + 1, byte: 0 };
                         continue;
                     }
-                    let piece = &rest[..rest.floor_char_boundary(PIECE)];
+                    let piece = &rest[..boundary(rest, PIECE)];
                     place.byte += piece.len();
                     let (segment, text) = (*segment, piece.to_owned());
                     return Some(match reasoning {

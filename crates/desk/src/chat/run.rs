@@ -163,10 +163,9 @@ impl Run {
     fn silent(&mut self, error: Error, again: bool) -> Part {
         let servers = error.ledger().iter().map(|attempt| attempt.route.server.to_string());
         let servers: Vec<String> = self.target.server.iter().cloned().chain(servers).collect();
-        if let Some(server) = servers.first().filter(|_| !again && !self.draft.has_segments()) {
-            if self.may_ask_elsewhere(&error) {
-                self.draft.stayed_silent(server, self.target.model.as_deref().unwrap_or_default(), &error);
-            }
+        let shown = !again && !self.draft.has_segments() && self.may_ask_elsewhere(&error);
+        if let Some(server) = servers.first().filter(|_| shown) {
+            self.draft.stayed_silent(server, self.target.model.as_deref().unwrap_or_default(), &error);
         }
         self.tried.extend(servers);
         self.draft.end(Some(&error), false);

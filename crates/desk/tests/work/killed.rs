@@ -17,6 +17,7 @@ const CHILD: &str = "LONGSHORE_TEST_CHILD";
 const SAVED: &str = "saved ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a test tells the process that it starts by the environment")]
 async fn what_had_come_outlives_the_process() {
     if let Some(folder) = std::env::var_os(CHILD) {
         return answer_until_killed(Path::new(&folder)).await;
@@ -49,7 +50,7 @@ async fn what_had_come_outlives_the_process() {
 }
 
 /// The child: an answer that takes long, and a word when something of it is on the disk.
-#[expect(clippy::print_stdout, reason = "that is how it tells its parent")]
+#[expect(clippy::disallowed_macros, reason = "that is how it tells its parent")]
 async fn answer_until_killed(folder: &Path) {
     let sim = sim(Duration::from_millis(20), []).await;
     let page = Page::open(folder, vec![server("sim", &sim)], None).await;
