@@ -1,5 +1,6 @@
 //! What a machine may do to the program: a full disk, and a signal that nobody can handle.
 #![cfg(all(unix, feature = "engine"))]
+#![expect(clippy::unwrap_used, reason = "a helper fails the test it serves")]
 
 mod support;
 
