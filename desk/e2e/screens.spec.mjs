@@ -262,9 +262,8 @@ describe("infer", () => {
 
   test("over gRPC too, if that is asked for", () =>
     on("infer?model=doubler&server=harbour", async ({ page }) => {
-      await page.getByLabel(/^Protocol/).click();
-      await page.getByRole("option", { name: "gRPC" }).click();
       await page.getByRole("region", { name: "Input INPUT0" }).waitFor();
+      await page.getByLabel("Protocol").selectOption("gRPC");
       await page.getByRole("button", { name: "Run" }).click();
       await page.getByText(/over grpc/).waitFor();
     }));
@@ -348,11 +347,9 @@ describe("settings", () => {
 
 describe("bench", () => {
   async function bench(page, seconds = "1.5") {
-    await page.getByLabel(/^Target/).click();
-    await page.getByRole("option", { name: /harbour/ }).click();
-    await page.getByLabel(/^Model/).click();
-    await page.getByRole("option", { name: "small" }).click();
-    await page.getByLabel("Requests at a time").last().fill("1, 2");
+    await page.getByLabel("Target").selectOption("harbour");
+    await page.getByLabel("Model", { exact: true }).selectOption("small");
+    await page.getByRole("textbox", { name: "Requests at a time" }).fill("1, 2");
     await page.getByLabel("Seconds").fill(seconds);
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await page.getByText(/C=1|first request/i).first().waitFor();
@@ -385,7 +382,7 @@ describe("bench", () => {
 
   test("a set-up that makes no sense is not begun", () =>
     on("bench", async ({ page }) => {
-      await page.getByLabel("Requests at a time").last().fill("many");
+      await page.getByRole("textbox", { name: "Requests at a time" }).fill("many");
       await page.getByRole("button", { name: "Run", exact: true }).click();
       await page.getByText(/whole numbers from 1 to 1024/).waitFor();
     }));

@@ -22,8 +22,8 @@ export type Mistakes = Partial<Record<keyof Setup, string>>;
 export const BEGINNING: Setup = {
   target: "", url: "", model: "", op: "chat", prompt: "", tokens: "64", stream: true, schedule: "closed", concurrency: "1, 4", rate: "5", stop: "duration", duration_s: "10", requests: "50", repeats: "1", slo: "",
 };
-/** The choice of a server by its address. */
-export const BY_URL = "\u0000url";
+/** The choice of a server by its address; no server has such a name. */
+export const BY_URL = "by address";
 
 /** The request for `POST bench`, or what keeps it from being one. */
 export function request(setup: Setup): { body: Record<string, unknown> } | { mistakes: Mistakes } {
