@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     LiveFleet,
+    bench::Benches,
     calls::{self, Recorder, Source},
     chat::{self, Answers},
     house::House,
@@ -63,6 +64,7 @@ pub struct Parts {
     pub(crate) watched: Arc<Watched>,
     pub(crate) loads: Arc<Loads>,
     pub(crate) pins: Pins,
+    pub(crate) benches: Benches,
     pub(crate) started: (Instant, SystemTime),
     /// Where the page is found, once that is known.
     pub(crate) url: std::sync::OnceLock<String>,
@@ -122,6 +124,7 @@ impl Desk {
             samples,
             watched,
             loads: Arc::default(),
+            benches: Benches::new(&options.data_folder.join("bench")),
             pins: Pins::open(options.data_folder.join("pins.json")),
             options,
             started: (Instant::now(), SystemTime::now()),

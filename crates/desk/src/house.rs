@@ -20,4 +20,11 @@ pub trait House: Send + Sync {
     /// # Errors
     /// What does not fit; certificates or models that cannot be read.
     fn build(&self, config: &Config) -> Result<Fleet, Error>;
+
+    /// The same, to be measured: each call is sent once, and so many of them at a time
+    /// ([`longshore_bench::load::plain`]).
+    ///
+    /// # Errors
+    /// As [`House::build`].
+    fn measured(&self, config: &Config, at_once: usize) -> Result<Fleet, Error>;
 }

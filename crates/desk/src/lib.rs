@@ -10,6 +10,7 @@
 mod access;
 pub mod api;
 mod assets;
+mod bench;
 pub mod calls;
 pub mod chat;
 mod desk;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use longshore_client::Fleet;
+use longshore_client::{Fleet, FleetConfig};
 use longshore_config::{Config, Loaded, Problems};
 use longshore_core::{Error, ErrorKind};
 use longshore_desk::House;
@@ -28,18 +28,28 @@ impl Home {
     }
 }
 
+impl Home {
+    fn tuned(&self, config: &Config, tune: impl FnOnce(FleetConfig) -> FleetConfig) -> Result<Fleet, Error> {
+        let mut warnings = Vec::new();
+        let fleet = context::open_fleet(config, &self.engine, &mut warnings, tune).map_err(error)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Fleet::clone(&fleet))
+    }
+}
+
 impl House for Home {
     fn load(&self, text: Option<&str>) -> Result<Loaded, Problems> {
         context::load_text(&self.global, &self.flags, &self.file, text)
     }
 
     fn build(&self, config: &Config) -> Result<Fleet, Error> {
-        let mut warnings = Vec::new();
-        let fleet = context::open_fleet(config, &self.engine, &mut warnings, |fleet| fleet).map_err(error)?;
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        Ok(Fleet::clone(&fleet))
+        self.tuned(config, |fleet| fleet)
+    }
+
+    fn measured(&self, config: &Config, at_once: usize) -> Result<Fleet, Error> {
+        self.tuned(config, |fleet| longshore_bench::load::plain(fleet, at_once))
     }
 }
 

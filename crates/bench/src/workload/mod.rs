@@ -14,7 +14,7 @@ use longshore_core::{
 
 pub use conversation::Session;
 pub use prompts::{Length, NoLength, Prompts};
-pub use tensors::fill;
+pub use tensors::{declared, fill};
 
 use crate::schedule::Shape;
 

@@ -1,7 +1,9 @@
 //! Inputs for a tensor model from what it declares: every element is there, none means anything.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use longshore_core::{DataType, Error, Tensor, model::TensorSpec};
+use longshore_core::{Backend, Call, DataType, Error, EventKind, Op, Tensor, model::TensorSpec};
 
 /// Elements of one tensor; a larger one must be given by hand.
 const MOST: usize = 64 << 20;
@@ -14,6 +16,25 @@ const TEXT: &str = "longshore";
 /// `InvalidRequest`: a declared shape makes no sense, or is too large.
 pub fn fill(specs: &[TensorSpec], batch: u32) -> Result<Vec<Tensor>, Error> {
     specs.iter().map(|spec| one(spec, batch)).collect()
+}
+
+/// Asks a model what it takes, and fills that. `call` names the model, and the server where that matters.
+///
+/// # Errors
+/// The model cannot be asked, or does not say which tensors it takes.
+pub async fn declared(call: Call, batch: u32, backend: &dyn Backend) -> Result<Vec<Tensor>, Error> {
+    let asked = call.model_name().to_owned();
+    let call = Call { op: Arc::new(Op::Describe { version: None }), ..call };
+    let mut answer = backend.call(call).await?.collect().await?;
+    answer.models.extend(answer.others.into_iter().filter_map(|kind| match kind {
+        EventKind::Models(mut models) => models.pop(),
+        _ => None,
+    }));
+    let inputs = answer.models.first().map(|model| model.inputs.as_slice()).unwrap_or_default();
+    if inputs.is_empty() {
+        return Err(Error::invalid(format!("`{asked}` does not say which tensors it takes")));
+    }
+    fill(inputs, batch)
 }
 
 fn one(spec: &TensorSpec, batch: u32) -> Result<Tensor, Error> {

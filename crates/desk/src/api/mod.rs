@@ -5,6 +5,7 @@
 //! `#[utoipa::path]`, and a line in [`router`].
 
 mod answers;
+mod bench;
 mod calls;
 mod conversations;
 mod events;
@@ -36,7 +37,8 @@ pub(crate) fn router() -> OpenApiRouter<Desk> {
         .merge(servers::routes())
         .merge(models::routes())
         .merge(metrics::routes())
-        .merge(settings::routes());
+        .merge(settings::routes())
+        .merge(bench::routes());
     OpenApiRouter::new().nest("/desk/api", subjects)
 }
 

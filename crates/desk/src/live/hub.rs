@@ -76,7 +76,8 @@ impl Hub {
     }
 }
 
-fn written(name: &str, value: &impl Serialize) -> Option<Arc<RawValue>> {
+/// A piece of news, as it is written.
+pub(crate) fn written(name: &str, value: &impl Serialize) -> Option<Arc<RawValue>> {
     let written = to_raw_value(value);
     written.inspect_err(|error| tracing::error!(%error, name, "news cannot be written")).ok().map(Arc::from)
 }

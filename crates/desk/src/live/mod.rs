@@ -15,14 +15,14 @@ mod servers;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use fleet::LiveFleet;
-pub(crate) use hub::{Hub, News};
+pub(crate) use hub::{Hub, News, written};
 pub(crate) use loads::{Load, Loads, Order};
 pub(crate) use models::{ModelsView, view as models_view};
 pub use observer::{Failed, Observer, Seen};
 pub(crate) use pins::Pins;
 pub(crate) use pulse::begin;
-pub(crate) use samples::Samples;
 pub use samples::{CacheSample, Sample, ServerSample};
+pub(crate) use samples::Samples;
 pub(crate) use servers::Watched;
 pub use servers::{HealthPoint, Server, ServerEvent, WayView};
 

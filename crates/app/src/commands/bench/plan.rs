@@ -9,7 +9,7 @@ use longshore_bench::{
     workload::{self, Prompts, Workload},
 };
 use longshore_config::format_duration;
-use longshore_core::{Backend, Call, EventKind, Op, call::CacheUse};
+use longshore_core::{Backend, Call, Op, call::CacheUse};
 
 use crate::{
     cli::{Bench, Global, Load, Task, Work},
@@ -83,7 +83,9 @@ pub(super) async fn workload(arguments: &Bench, global: &Global, backend: &dyn B
         Task::Infer => {
             let mut call = Call::new(Op::Describe { version: None });
             (call.model, call.server) = (model.clone(), server.clone());
-            workload::Task::Infer { inputs: declared(call, work.batch, backend).await? }
+            let inputs = workload::declared(call, work.batch, backend).await;
+            let failed = |error| Failure::call("ask the model what it takes", error);
+            workload::Task::Infer { inputs: inputs.map_err(failed)? }
         }
     };
     let text = matches!(work.task, Task::Chat | Task::Complete);
@@ -104,21 +106,6 @@ pub(super) fn tokenizer(work: &Work) -> Result<Option<Tokenizer>, Failure> {
     let Some(file) = &work.tokenizer else { return Ok(None) };
     let wrong = |why: String| Failure::Usage(format!("--tokenizer {}: {why}", file.display()));
     Tokenizer::read(file).map(Some).map_err(wrong)
-}
-
-async fn declared(call: Call, batch: u32, backend: &dyn Backend) -> Result<Vec<longshore_core::Tensor>, Failure> {
-    let failed = |error| Failure::call("ask the model what it takes", error);
-    let asked = call.model_name().to_owned();
-    let mut answer = backend.call(call).await.map_err(failed)?.collect().await.map_err(failed)?;
-    answer.models.extend(answer.others.into_iter().filter_map(|kind| match kind {
-        EventKind::Models(mut models) => models.pop(),
-        _ => None,
-    }));
-    let inputs = answer.models.first().map(|model| model.inputs.as_slice()).unwrap_or_default();
-    if inputs.is_empty() {
-        return Err(Failure::Other(format!("measure `{asked}`: it does not say which tensors it takes")));
-    }
-    workload::fill(inputs, batch).map_err(failed)
 }
 
 fn prompts(work: &Work) -> Result<Prompts, Failure> {
