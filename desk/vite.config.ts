@@ -1,11 +1,21 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { sourceHash } from "./source-hash.mjs";
 
 // The built page is committed and embedded in the binary, which serves it with an ETag. So names carry no hashes, and
 // nothing may differ from one build to the next: continuous integration builds it anew and compares.
 export default defineConfig({
   base: "/desk/",
-  plugins: [svelte()],
+  plugins: [
+    svelte(),
+    {
+      name: "source-hash",
+      apply: "build",
+      generateBundle() {
+        this.emitFile({ type: "asset", fileName: "SOURCE_HASH", source: `${sourceHash(import.meta.dirname)}\n` });
+      },
+    },
+  ],
   build: {
     target: ["chrome125", "firefox128", "safari18"],
     modulePreload: { polyfill: false },

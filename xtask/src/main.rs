@@ -5,17 +5,20 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_macros, reason = "a developer's program prints")]
 
+mod desk;
 mod perf;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
+cargo xtask desk                           builds the desk's page into desk/dist, with npm
 cargo xtask perf [SECTION…] [--bin FILE]   measures again, and rewrites the tables in docs/performance/
                                            (sections: mission, accuracy, overhead, allocations, levers, loading, others)";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let result = match arguments.next().as_deref() {
+        Some("desk") => desk::run(),
         Some("perf") => perf::run(&arguments.collect::<Vec<_>>()),
         _ => Err(USAGE.into()),
     };

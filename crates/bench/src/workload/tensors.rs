@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use longshore_core::{Backend, Call, DataType, Error, EventKind, Op, Tensor, model::TensorSpec};
+use longshore_core::{Backend, Call, DataType, Error, Op, Tensor, model::TensorSpec};
 
 /// Elements of one tensor; a larger one must be given by hand.
 const MOST: usize = 64 << 20;
@@ -25,11 +25,7 @@ pub fn fill(specs: &[TensorSpec], batch: u32) -> Result<Vec<Tensor>, Error> {
 pub async fn declared(call: Call, batch: u32, backend: &dyn Backend) -> Result<Vec<Tensor>, Error> {
     let asked = call.model_name().to_owned();
     let call = Call { op: Arc::new(Op::Describe { version: None }), ..call };
-    let mut answer = backend.call(call).await?.collect().await?;
-    answer.models.extend(answer.others.into_iter().filter_map(|kind| match kind {
-        EventKind::Models(mut models) => models.pop(),
-        _ => None,
-    }));
+    let answer = backend.call(call).await?.collect().await?;
     let inputs = answer.models.first().map(|model| model.inputs.as_slice()).unwrap_or_default();
     if inputs.is_empty() {
         return Err(Error::invalid(format!("`{asked}` does not say which tensors it takes")));

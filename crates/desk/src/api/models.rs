@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, Query, State},
 };
 use http::StatusCode;
-use longshore_core::{Backend, Call, ErrorKind, EventKind, Op, capability::OpKind};
+use longshore_core::{Backend, Call, ErrorKind, Op, capability::OpKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -108,10 +108,7 @@ async fn describe(State(desk): State<Desk>, Query(subject): Query<Subject>) -> R
         .deadline(Instant::now() + DESCRIBING);
     let answer = async { desk.live.call(call).await?.collect().await };
     let answer = answer.await.map_err(|error| Refusal::new(&what, &error))?;
-    let told = answer.others.into_iter().find_map(|kind| match kind {
-        EventKind::Models(models) => models.into_iter().next(),
-        _ => None,
-    });
+    let told = answer.models.into_iter().next();
     let Some(info) = told else { return Err(Refusal::missing(&what, "the server said nothing about it")) };
     let tensors = |specs: Vec<longshore_core::model::TensorSpec>| {
         let shape = |spec: longshore_core::model::TensorSpec| TensorShape {

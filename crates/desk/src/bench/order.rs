@@ -175,7 +175,9 @@ impl Order {
                 workload::Task::Infer { inputs: workload::declared(call, 1, fleet).await? }
             }
             other => {
-                return Err(Error::invalid(format!("{other:?} cannot be measured: chat, complete, embed or infer can")));
+                return Err(Error::invalid(format!(
+                    "{other:?} cannot be measured: chat, complete, embed or infer can"
+                )));
             }
         };
         let tokens = within("tokens", self.tokens.unwrap_or(64), 1, MOST_TOKENS)?;

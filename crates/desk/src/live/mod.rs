@@ -21,8 +21,8 @@ pub(crate) use models::{ModelsView, view as models_view};
 pub use observer::{Failed, Observer, Seen};
 pub(crate) use pins::Pins;
 pub(crate) use pulse::begin;
-pub use samples::{CacheSample, Sample, ServerSample};
 pub(crate) use samples::Samples;
+pub use samples::{CacheSample, Sample, ServerSample};
 pub(crate) use servers::Watched;
 pub use servers::{HealthPoint, Server, ServerEvent, WayView};
 

@@ -161,7 +161,7 @@ servers:
         let added = "  - { name: b, rest: \"http://x\" }\n  - name: \"c\"\n    rest: \"http://y\"\n";
         check(FILE, &[server()], &FILE.replace("  - { name: b, rest: \"http://x\" }\n", added));
         check(FILE, &[Edit::RemoveServer(1)], &FILE.replace("\n  - { name: b, rest: \"http://x\" }\n", "\n"));
-        let alone = "servers:\n  - name: \"c\"\n    rest: \"http://y\"\n";
+        let alone = "servers:\n- name: \"c\"\n  rest: \"http://y\"\n";
         check("", &[server()], alone);
         check("# mine\n", &[server()], &format!("# mine\n{alone}"));
         check(alone, &[Edit::RemoveServer(0), set("retry.max_attempts", json!(2))], "retry:\n  max_attempts: 2\n");
