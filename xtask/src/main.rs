@@ -18,7 +18,7 @@ cargo xtask perf [SECTION…] [--bin FILE]   measures again, and rewrites the ta
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let result = match arguments.next().as_deref() {
-        Some("desk") => desk::run(),
+        Some("desk") => desk::run().map_err(Into::into),
         Some("perf") => perf::run(&arguments.collect::<Vec<_>>()),
         _ => Err(USAGE.into()),
     };
