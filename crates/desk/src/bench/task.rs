@@ -85,7 +85,9 @@ impl Bench {
                 let subject = order.subject(name, &plan, &workload);
                 let target = Target::new(Arc::new(fleet), Arc::new(workload));
                 // The client's accuracy is proven by the command line, which has a simulator to prove it against.
-                Runner { target, plan, subject, pages: Vec::new(), certifier: None, live: Arc::default() }.told(&task).await
+                Runner { target, plan, subject, pages: Vec::new(), certifier: None, live: Arc::default() }
+                    .told(&task)
+                    .await
             };
             let result = tokio::select! {
                 result = work => result,

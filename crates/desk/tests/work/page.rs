@@ -42,6 +42,10 @@ impl House for Servers {
     fn build(&self, _: &Config) -> Result<Fleet, Error> {
         Fleet::builder(FleetConfig { servers: self.0.clone(), ..FleetConfig::default() }).build()
     }
+
+    fn measured(&self, config: &Config, _: usize) -> Result<Fleet, Error> {
+        self.build(config)
+    }
 }
 
 /// A server with the model `m`, whose tokens come so far apart.
