@@ -1,7 +1,5 @@
 //! A desk on a port of its own, over servers that a configuration names, and a client that says exactly what it is told.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "these helpers fail the test they serve")]
-
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Request, StatusCode};
