@@ -28,7 +28,7 @@ pub struct EndpointHealth {
     pub protocol: Protocol,
     /// What is spoken there, the preferred dialect first; empty in-process and where nobody answered.
     pub dialects: Vec<&'static str>,
-    /// What can be asked for there; `None` in-process and where nobody answered.
+    /// What can be asked for there; `None` where nobody answered, and in-process where it is not told.
     pub can: Option<Capabilities>,
     /// What the server says about itself, or why nothing was heard.
     pub result: Result<ServerInfo, Error>,
@@ -149,7 +149,7 @@ async fn check_local(local: &Local, limit: Duration) -> EndpointHealth {
         endpoint: "".into(),
         protocol: Protocol::InProcess,
         dialects: Vec::new(),
-        can: None,
+        can: local.backend.capabilities(),
         result,
         ready,
         latency,

@@ -43,10 +43,19 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// Whatever prevented the first piece of an answer; [`Error::was_sent`] tells whether work may have begun.
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>>;
+
+    /// What it can be asked for, so that nobody has to try and fail; `None` where that is not known.
+    fn capabilities(&self) -> Option<Capabilities> {
+        None
+    }
 }
 
 impl<B: Backend + ?Sized> Backend for std::sync::Arc<B> {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
         (**self).call(call)
+    }
+
+    fn capabilities(&self) -> Option<Capabilities> {
+        (**self).capabilities()
     }
 }

@@ -8,8 +8,10 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Instant};
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use longshore_core::{
-    Backend, Call, Event, EventKind, Events, Finish, ModelInfo, ModelState, Op, Reply, Route, Sent, ServerInfo,
+    Backend, Call, Capabilities, Event, EventKind, Events, Finish, ModelInfo, ModelState, Op, Reply, Route, Sent,
+    ServerInfo,
     call::HealthScope,
+    capability::OpKind,
     model::{HealthReport, Progress, TensorSpec},
     text_model,
 };
@@ -252,6 +254,11 @@ impl Backend for Engine {
     /// the model drains, `Unsupported` for a file that candle cannot run, `Timeout` when the deadline passes.
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Error>> {
         Box::pin(self.answer(call))
+    }
+
+    /// Everything but fetching models: they are files in a folder.
+    fn capabilities(&self) -> Option<Capabilities> {
+        Some(Capabilities::ALL.without(Capabilities::of(&[OpKind::Pull])))
     }
 }
 

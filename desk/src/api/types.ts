@@ -300,8 +300,8 @@ export interface ModelDescription extends Partial<Omit<Model, "id" | "name">> {
   metadata?: Record<string, string>;
 }
 
-export interface CallDetail extends Omit<CallSummary, "attempts"> {
-  attempts: Attempt[];
+export interface CallDetail extends CallSummary {
+  ledger: Attempt[];
   request: unknown;
   request_bytes?: number | null;
   response_text?: string | null;

@@ -23,7 +23,7 @@ impl Member {
     pub(crate) fn capabilities(&self) -> Option<Capabilities> {
         self.ways.iter().try_fold(Capabilities::default(), |all, way| match way {
             Way::Remote(endpoint) => endpoint.capabilities().map(|here| all.union(here)),
-            Way::Local(_) => None,
+            Way::Local(local) => local.backend.capabilities().map(|here| all.union(here)),
         })
     }
 }

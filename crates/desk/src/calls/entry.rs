@@ -214,7 +214,7 @@ impl Entry {
             headers: self.call.as_ref().map(headers).unwrap_or_default(),
             response_text: state.tape.answer(),
             frames: state.tape.frames(),
-            attempts: state.ledger.iter().map(Attempt::from).collect(),
+            ledger: state.ledger.iter().map(Attempt::from).collect(),
             error: state.error.as_ref().map(Problem::from),
             usage: state.usage,
             truncated: state.tape.is_truncated() || self.call.is_none(),

@@ -63,7 +63,7 @@ pub struct CallDetail {
     /// The events, as they came.
     pub frames: Vec<Frame>,
     /// Every attempt.
-    pub attempts: Vec<Attempt>,
+    pub ledger: Vec<Attempt>,
     /// What went wrong.
     pub error: Option<crate::Problem>,
     /// Token counts, where the server told.

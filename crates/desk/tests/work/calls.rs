@@ -46,7 +46,7 @@ async fn calls_of_the_gateway_are_kept_with_all_that_came() {
         frames.iter().filter(|frame| frame["event"] == "text").map(|frame| text(&frame["text"])).collect();
     assert_eq!((detail["response_text"].clone(), &detail["truncated"]), (json!(joined), &json!(false)));
     assert_eq!(
-        (&detail["attempts"][0]["server"], &detail["attempts"][0]["outcome"]),
+        (&detail["ledger"][0]["server"], &detail["ledger"][0]["outcome"]),
         (&json!("sim"), &json!("committed"))
     );
 
@@ -73,7 +73,7 @@ async fn failures_are_kept_with_what_was_tried() {
     let failed = page.get("calls?outcome=error").await["calls"].clone();
     assert_eq!((failed.as_array().unwrap().len(), &failed[0]["error_kind"]), (1, &json!("invalid_request")));
     let detail = page.get(&format!("calls/{}", text(&failed[0]["id"]))).await;
-    assert_eq!(detail["attempts"].as_array().unwrap().len(), 1);
+    assert_eq!(detail["ledger"].as_array().unwrap().len(), 1);
     assert_eq!(detail["error"]["kind"], "invalid_request");
 
     // The oldest are forgotten first.
