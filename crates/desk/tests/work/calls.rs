@@ -45,10 +45,7 @@ async fn calls_of_the_gateway_are_kept_with_all_that_came() {
     let joined: String =
         frames.iter().filter(|frame| frame["event"] == "text").map(|frame| text(&frame["text"])).collect();
     assert_eq!((detail["response_text"].clone(), &detail["truncated"]), (json!(joined), &json!(false)));
-    assert_eq!(
-        (&detail["ledger"][0]["server"], &detail["ledger"][0]["outcome"]),
-        (&json!("sim"), &json!("committed"))
-    );
+    assert_eq!((&detail["ledger"][0]["server"], &detail["ledger"][0]["outcome"]), (&json!("sim"), &json!("committed")));
 
     let id = text(&page.post(&format!("calls/{}/replay", text(&call["id"])), Value::Null).await["id"]);
     let again = until("it has been asked again", async || {
