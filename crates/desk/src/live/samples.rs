@@ -117,8 +117,10 @@ impl Samples {
             let mut counts = self.counts();
             (std::mem::take(&mut counts.second), std::mem::take(&mut counts.cache))
         };
+        // What the fleet itself answers, such as a list of all servers' models, is no server's.
+        let of_servers = second.into_iter().filter(|(name, _)| present.servers.contains_key(name));
         let mut servers: BTreeMap<String, ServerSample> =
-            second.into_iter().map(|(name, bucket)| (name.to_string(), bucket.sample())).collect();
+            of_servers.map(|(name, bucket)| (name.to_string(), bucket.sample())).collect();
         for (name, (in_flight, waiting)) in &present.servers {
             let sample = servers.entry(name.to_string()).or_default();
             sample.in_flight = *in_flight;
@@ -284,7 +286,9 @@ mod tests {
         let failed = Failed { server: "b".into(), protocol: Protocol::Rest, reason: "no".into() };
         samples.ended(&Seen { failed: vec![failed], cache: Some(CacheStatus::Miss), ..seen("a", "interrupted", 50) });
         samples.text(&"a".into());
-        let sample = samples.take(present(&[("a", 0), ("c", 2)]));
+        samples.ended(&seen("fleet", "ok", 1));
+        let sample = samples.take(present(&[("a", 0), ("b", 0), ("c", 2)]));
+        assert!(!sample.servers.contains_key("fleet"));
         let a = &sample.servers["a"];
         assert_eq!((a.requests, a.errors, a.tokens_per_second), (5, 1, Some(1.0)));
         assert_eq!(
