@@ -169,7 +169,7 @@ fn wrong_values_say_what_would_be_right() {
         ("gateway: {tls: »{key: k}}", "gateway.tls.certificate: missing; add \"certificate\""),
         (
             "»- a",
-            "expected a section with servers, inference, timeouts, models, retry, breaker, health, pool, limits, cache, batch, gateway, engine, logging, metrics, found a list",
+            "expected a section with servers, inference, timeouts, models, retry, breaker, health, pool, limits, cache, batch, gateway, desk, engine, logging, metrics, found a list",
         ),
     ];
     for (yaml, expected) in cases {
