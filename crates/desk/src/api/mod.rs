@@ -2,7 +2,7 @@
 //! [`description`].
 //!
 //! To add a subject: a file here with `pub(super) fn routes() -> OpenApiRouter<Desk>`, made of handlers with
-//! `#[utoipa::path]`, and a line in [`router`].
+//! `#[utoipa::path]`, and a line in `router`.
 
 mod answers;
 mod bench;

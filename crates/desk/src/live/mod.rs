@@ -1,5 +1,5 @@
 //! What is in use just now, and what is seen of it: the fleet, which settings can swap, the servers' cards, the models,
-//! loads under way, and a sample of numbers each second. The page is told by a [`Hub`].
+//! loads under way, and a sample of numbers each second. The page is told by a `Hub`.
 
 mod fleet;
 mod hub;
