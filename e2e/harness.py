@@ -19,7 +19,8 @@ ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost):(\d+)")
 def longshore_binary() -> str:
     """LONGSHORE_BIN, else the release build, else the debug build."""
     named = os.environ.get("LONGSHORE_BIN")
-    found = [Path(named)] if named else [ROOT / "target" / kind / "longshore" for kind in ("release", "debug")]
+    target = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+    found = [Path(named)] if named else [target / kind / "longshore" for kind in ("release", "debug")]
     for path in found:
         if path.is_file():
             return str(path.resolve())
