@@ -1,50 +1,34 @@
-// What the desk's API says. Times are `*_at` (milliseconds since 1970) and `*_ms` (durations); absent or null means
-// "not known", never zero.
+// What the desk's API says, by the names that the page uses. The types come from the program's own, over
+// docs/desk-openapi.json and openapi.ts (`npm run types`). Times are `*_at` (milliseconds since 1970) and `*_ms`
+// (durations); absent or null means "not known", never zero.
+//
+// Whatever is said here beyond the document is said about a field that the document has, so that a field that is
+// renamed or gone breaks the build here.
 
-export interface Problem {
-  type?: string;
-  title?: string;
-  status?: number;
-  detail?: string;
-  kind?: string;
-  attempts?: Attempt[];
-  what?: string;
-  next?: string;
-  model?: string;
-  retry_after_seconds?: number;
-  server_code?: string;
-  context?: { what: string; value: string }[];
-  problems?: { path: string; message: string }[];
-}
+import type { components } from "./openapi";
 
-export interface Attempt {
-  server?: string;
-  endpoint?: string;
-  protocol?: string;
-  dialect?: string;
-  op?: string;
-  wait_ms?: number;
-  elapsed_ms?: number;
-  hedge?: boolean;
-  outcome?: string;
-  error?: unknown;
-  bytes?: number;
-  tokens?: number;
-  sent?: string;
-}
+type Schemas = components["schemas"];
 
-export interface Hello {
-  version: string;
-  url: string;
-  started_at: number;
-  config_file: string | null;
-  data_folder: string;
-  engine: boolean;
-  gateway_token: boolean;
-}
+/** `T` with its fields written out. */
+type Flat<T> = { [K in keyof T]: T[K] };
+/** `T`, all of whose fields the program always writes, but for these: the document knows only that they have a default. */
+type Whole<T, Except extends keyof T = never> = Flat<Required<Omit<T, Except>> & Pick<T, Except>>;
+/** `T` with narrower fields, where the document has a text in place of its few words, or a type that is narrowed here. */
+type Narrow<T, N extends { [K in keyof N]: K extends keyof T ? T[K] : never }> = Flat<Omit<T, keyof N> & N>;
+/** `T` with other fields where the document is wrong about them. */
+type Mend<T, N extends { [K in keyof N]: K extends keyof T ? unknown : never }> = Flat<Omit<T, keyof N> & N>;
+
+export type Attempt = Schemas["Attempt"];
+export type Problem = Narrow<Schemas["Problem"], { attempts?: Attempt[] }>;
+
+export type Hello = Schemas["Hello"];
 
 export type ServerState = "ok" | "troubled" | "down" | "unknown" | "drained";
 
+/**
+ * One of a server's ways. By hand: the document has two types of this name, and describes only the other one, which says
+ * who answered.
+ */
 export interface Way {
   protocol: "rest" | "grpc" | "in_process";
   dialect: string;
@@ -58,282 +42,95 @@ export interface Way {
   connections?: number | null;
 }
 
-export interface Server {
-  name: string;
-  in_process: boolean;
-  rest?: string | null;
-  grpc?: string | null;
-  product?: string | null;
-  version?: string | null;
-  state: ServerState;
-  detail?: string | null;
-  ways: Way[];
-  capabilities: string[];
-  in_flight: number;
-  p50_ms?: number | null;
-  p95_ms?: number | null;
-  draining: boolean;
-  history: { at: number; ok: boolean; ms?: number | null; detail?: string | null }[];
-  events: { at: number; text: string; kind: "failover" | "breaker" | "health" | "load" }[];
-}
+export type ServerEvent = Narrow<Schemas["ServerEvent"], { kind: "failover" | "breaker" | "health" | "load" }>;
+export type Server = Mend<Narrow<Schemas["Server"], { state: ServerState; events: ServerEvent[] }>, { ways: Way[] }>;
+export type Servers = Mend<Schemas["Servers"], { servers: Server[] }>;
+export type NewServer = Schemas["NewServer"];
+export type Address = Schemas["Address"];
+export type Drain = Schemas["Drain"];
+export type ProbeFound = Narrow<Schemas["Found"], { protocol: "rest" | "grpc" }>;
+export type Probe = Narrow<Schemas["Probe"], { found: ProbeFound[] }>;
+export type Scan = Schemas["Scan"];
 
-export interface Model {
-  id: string;
-  name: string;
-  server: string;
-  kind: string;
-  family?: string | null;
-  quantization?: string | null;
-  context_window?: number | null;
-  size_bytes?: number | null;
-  state: string;
-  reason?: string | null;
-  loaded_at?: number | null;
-  can: { load: boolean; unload: boolean; pull: boolean; why?: string | null };
-  pinned: boolean;
-}
+export type Model = Schemas["Model"];
+export type ModelDescription = Schemas["Description"];
+export type TensorSpec = Schemas["TensorShape"];
+export type Load = Narrow<Schemas["Load"], { error?: Problem | null }>;
+type Unavailable = Narrow<Schemas["Unavailable"], { error: Problem }>;
+export type ModelsView = Narrow<Schemas["ModelsView"], { loads: Load[]; unavailable: Unavailable[] }>;
+export type Subject = Schemas["Subject"];
+export type Pin = Schemas["Pin"];
 
-export interface Load {
-  id: string;
-  server: string;
-  model: string;
-  op: "load" | "unload" | "pull";
-  state: string;
-  done_bytes?: number | null;
-  total_bytes?: number | null;
-  started_at: number;
-  error?: Problem | null;
-}
-
-export interface ModelsView {
-  models: Model[];
-  unavailable: { server: string; error: Problem }[];
-  loads: Load[];
-}
-
-export interface ServerSample {
-  requests: number;
-  errors: number;
-  tokens_per_second?: number | null;
-  ttft_p50_ms?: number | null;
-  ttft_p95_ms?: number | null;
-  itl_p50_ms?: number | null;
-  latency_p50_ms?: number | null;
-  latency_p95_ms?: number | null;
-  in_flight: number;
-  queue?: number | null;
-}
-
-export interface Sample {
-  at: number;
-  servers: Record<string, ServerSample>;
-  cache?: { hits: number; misses: number; joined: number } | null;
-  running: number;
-  rss_bytes?: number | null;
-}
+export type ServerSample = Schemas["ServerSample"];
+export type Sample = Schemas["Sample"];
+export type Metrics = Schemas["Metrics"];
 
 export type Outcome = "running" | "ok" | "error" | "cancelled" | "interrupted";
+export type CallSummary = Narrow<Schemas["CallSummary"], { from: "desk" | "gateway" | "replay"; outcome: Outcome }>;
+export type Calls = Narrow<Schemas["Calls"], { calls: CallSummary[] }>;
+/** `request` is whatever JSON was asked; the document says an object. */
+export type CallDetail = Mend<
+  Narrow<Schemas["CallDetail"], Pick<CallSummary, "from" | "outcome"> & { usage?: Usage | null; error?: Problem | null }>,
+  { request: unknown }
+>;
+export type Begun = Schemas["Begun"];
 
-export interface CallSummary {
-  id: string;
-  at: number;
-  op: string;
-  model?: string | null;
-  server?: string | null;
-  protocol?: string | null;
-  from: "desk" | "gateway" | "replay";
-  dialect_in?: string | null;
-  outcome: Outcome;
-  error_kind?: string | null;
-  ttft_ms?: number | null;
-  total_ms?: number | null;
-  tokens?: number | null;
-  attempts: number;
-  cache?: string | null;
-}
+export type Sampling = Schemas["Sampling"];
+export type Attachment = Whole<Schemas["Attachment"]>;
+export type Usage = Schemas["TokenCounts"];
+export type AnswerState = Schemas["AnswerState"];
+export type Upstream = Schemas["Upstream"];
+export type PhaseName = Schemas["Phase"];
+export type Stopped = Schemas["Stopped"];
 
-export interface Sampling {
-  temperature?: number | null;
-  top_p?: number | null;
-  top_k?: number | null;
-  seed?: number | null;
-  max_tokens?: number | null;
-  stop?: string[] | null;
-}
-
-export interface Attachment {
-  name: string;
-  media_type: string;
-  data: string;
-  bytes: number;
-}
-
-export interface Segment {
-  server: string;
-  protocol: string;
-  model: string;
-  text: string;
-  reasoning: string;
-  ended: "running" | "done" | "interrupted";
-  error?: Problem | null;
-  /** It goes on where the segment before it stopped; otherwise it began anew. */
+/** `continues` by hand: that a segment goes on where the one before it stopped is nothing that the program tells yet. */
+interface Continues {
   continues?: boolean;
 }
+export type Segment = Narrow<Whole<Schemas["Segment"], "reasoning" | "error">, { error?: Problem | null }> & Continues;
+/** `upstream` by hand: the page notes here what it was told when it stopped the answer (`Stopped`). */
+export type Answer = Narrow<
+  Whole<Schemas["Answer"], "error" | "unsaved">,
+  { segments: Segment[]; attempts: Attempt[]; error?: Problem | null; unsaved?: Problem | null }
+> & { upstream?: Upstream | null };
+export type Message = Narrow<Whole<Schemas["Message"], "answer">, { attachments: Attachment[]; answer?: Answer | null }>;
+export type Conversation = Narrow<Whole<Schemas["Conversation"]>, { messages: Message[] }>;
+export type ConversationSummary = Schemas["ConversationSummary"];
+export type Conversations = Schemas["Conversations"];
+export type NewConversation = Schemas["NewConversation"];
+export type ConversationChange = Schemas["Change"];
+/** Whom to ask: the page always names the model. */
+export type Target = Narrow<Schemas["Target"], { model: string }>;
+export type Ask = Schemas["Ask"];
+export type Answering = Narrow<Schemas["Answering"], { message?: Message | null; answers: Message[] }>;
 
-export interface Usage {
-  prompt_tokens?: number | null;
-  completion_tokens?: number | null;
-  [key: string]: unknown;
-}
-
-export type AnswerState = "running" | "done" | "interrupted" | "stopped" | "failed";
-
-export interface Answer {
-  state: AnswerState;
-  model: string;
-  server?: string | null;
-  segments: Segment[];
-  finish?: string | null;
-  usage?: Usage | null;
-  ttft_ms?: number | null;
-  total_ms?: number | null;
-  tokens_per_second?: number | null;
-  attempts: Attempt[];
-  cache?: string | null;
-  error?: Problem | null;
-  /** When it was stopped: whether the server was told to. */
-  upstream?: Upstream | null;
-}
-
-export type Upstream = "cancelled" | "already_ended";
-
-export interface Message {
-  id: string;
-  parent: string | null;
-  role: "user" | "assistant";
-  content: string;
-  attachments: Attachment[];
-  created_at: number;
-  answer?: Answer | null;
-}
-
-export interface ConversationSummary {
-  id: string;
-  title: string;
-  updated_at: number;
-  messages: number;
-  snippet?: string | null;
-  model?: string | null;
-}
-
-export interface Conversation {
-  id: string;
-  title: string;
-  model: string | null;
-  server: string | null;
-  system: string;
-  sampling: Sampling;
-  leaf: string | null;
-  created_at: number;
-  updated_at: number;
-  messages: Message[];
-}
-
-export interface Target {
-  model: string;
-  server?: string | null;
-}
-
-export interface Setting {
-  path: string;
-  section: string;
-  kind: string;
-  value: unknown;
-  default: unknown;
-  origin: string;
-  doc: string;
-  range?: string | null;
-  choices?: string[] | null;
-  secret: boolean;
-  effect: "live" | "restart";
-}
-
-export interface SettingsView {
-  file: string | null;
-  settings: Setting[];
-}
-
-export interface ProbeFound {
-  protocol: "rest" | "grpc";
-  dialect: string;
-  product?: string | null;
-  version?: string | null;
-  capabilities: string[];
-  models: string[];
-}
-
-export interface Probe {
-  url: string;
-  found: ProbeFound[];
-  tried: { what: string; error: string }[];
-}
-
-export interface Scan {
-  found: { url: string; product?: string | null; version?: string | null; models?: number | string[] | null; known_as?: string | null }[];
-  scanned: string[];
-}
-
-export interface TensorSpec {
-  name: string;
-  datatype: string;
-  shape: number[];
-}
-
-export interface ModelDescription extends Partial<Omit<Model, "id" | "name">> {
-  id: string;
-  name: string;
-  versions?: string[];
-  platform?: string | null;
-  max_output_tokens?: number | null;
-  inputs?: TensorSpec[];
-  outputs?: TensorSpec[];
-  metadata?: Record<string, string>;
-}
-
-export interface CallDetail extends CallSummary {
-  ledger: Attempt[];
-  request: unknown;
-  request_bytes?: number | null;
-  response_text?: string | null;
-  frames: { at_ms: number; event: string; text: string }[];
-  usage?: Usage | null;
-  truncated: boolean;
-  headers?: Record<string, string> | null;
-  /** Where it was sent to on the gateway. */
-  path?: string | null;
-  error?: Problem | null;
-  /** What was too large to keep cannot be sent again. */
-  replayable?: boolean;
-}
-
-export interface InferReply {
-  route?: { server: string; endpoint: string; protocol: string; dialect: string } | null;
-  /** `raw` is base64, in place of `data`, where the bytes are no text. */
-  outputs: (TensorSpec & { data: unknown[] | null; raw?: string | null })[];
-  parameters?: Record<string, unknown> | null;
-  total_ms: number;
-  attempts: Attempt[];
-  curl?: string | null;
-}
-
-export type PhaseName = "queued" | "connecting" | "prompt" | "decoding";
-
-/** The events of `answers/ID/events`. */
+/** The events of `answers/ID/events`: the document lists what they carry, and has their names in words only. */
 export interface AnswerEvents {
-  phase: { phase: PhaseName; server?: string | null; protocol?: string | null };
-  text: { segment: number; text: string };
-  reasoning: { segment: number; text: string };
+  phase: Extract<Schemas["AnswerEvent"], { phase: PhaseName }>;
+  text: Extract<Schemas["AnswerEvent"], { segment: number; text: string }>;
+  reasoning: Extract<Schemas["AnswerEvent"], { segment: number; text: string }>;
   attempt: Attempt;
-  segment: { segment: number; server: string; protocol: string; model: string; because?: Problem | null; continues?: boolean };
+  segment: Extract<Schemas["AnswerEvent"], { segment: number; server: string }> & Continues;
   done: Message;
 }
+
+/** The events of `events`: the document has their names in words, and `running` is no schema of its own. */
+export interface LiveEvents {
+  servers: Servers;
+  models: ModelsView;
+  running: { running: CallSummary[] };
+  sample: Sample;
+  call: CallSummary;
+}
+
+export type Setting = Narrow<Schemas["Setting"], { effect: "live" | "restart" }>;
+export type SettingsView = Narrow<Schemas["Settings"], { settings: Setting[] }>;
+export type Saved = Schemas["Saved"];
+
+/** `data` is a list, or null with `raw` (base64) in its place where the bytes are no text; the document says an object. */
+type NamedTensor = Mend<Whole<Schemas["NamedTensor"], "raw">, { data: unknown[] | null }>;
+export type InferReply = Mend<Schemas["Inferred"], { outputs: NamedTensor[] }>;
+export type Curl = Schemas["Curl"];
+
+export type RunSummary = Schemas["RunSummary"];
+export type Runs = Schemas["Runs"];

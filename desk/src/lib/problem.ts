@@ -19,13 +19,7 @@ export function attemptWhere(attempt: Attempt): string {
 }
 
 export function attemptError(attempt: Attempt): string {
-  const { error, outcome } = attempt;
-  if (typeof error === "string") return error;
-  if (error && typeof error === "object") {
-    const said = error as Record<string, unknown>;
-    for (const key of ["message", "detail", "title", "kind"]) if (typeof said[key] === "string") return said[key];
-  }
-  return outcome ? kindName(outcome).toLowerCase() : "";
+  return attempt.error ?? kindName(attempt.outcome).toLowerCase();
 }
 
 /** Plain text to paste into a report: everything the card shows and the numbers behind it. */

@@ -2,7 +2,7 @@
 // screens read. Lists are replaced, not mutated, so that a screen redraws only for what changed.
 
 import { ApiError, get, stream } from "../api/client";
-import type { CallSummary, Hello, ModelsView, Sample, Server } from "../api/types";
+import type { CallSummary, Hello, LiveEvents, ModelsView, Sample, Server } from "../api/types";
 
 const KEPT_SAMPLES = 3600;
 const KEPT_CALLS = 500;
@@ -109,23 +109,23 @@ class Live {
   #take(event: string, data: unknown): void {
     switch (event) {
       case "servers":
-        this.servers = (data as { servers: Server[] }).servers;
+        this.servers = (data as LiveEvents["servers"]).servers;
         break;
       case "models":
-        this.models = data as ModelsView;
+        this.models = data as LiveEvents["models"];
         this.ready = true;
         break;
       case "running":
-        this.running = (data as { running: CallSummary[] }).running;
+        this.running = (data as LiveEvents["running"]).running;
         break;
       case "sample": {
-        const sample = data as Sample;
+        const sample = data as LiveEvents["sample"];
         const kept = this.samples.length >= KEPT_SAMPLES ? this.samples.slice(1 - KEPT_SAMPLES) : this.samples;
         this.samples = [...kept, sample];
         break;
       }
       case "call": {
-        const call = data as CallSummary;
+        const call = data as LiveEvents["call"];
         const rest = this.calls.filter((known) => known.id !== call.id);
         this.calls = [call, ...rest].sort((a, b) => b.at - a.at).slice(0, KEPT_CALLS);
         break;

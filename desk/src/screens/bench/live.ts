@@ -1,4 +1,5 @@
-// What a run tells while it goes: counters by the second, which become the lines of the live plot.
+// What a run tells while it goes: counters by the second, which become the lines of the live plot. By
+// hand: the document has the events of a run as text only.
 
 export interface Progress {
   at?: number;

@@ -1,15 +1,8 @@
-// A run and a comparison as the benchmark stores them: the parts that the screen shows. Times in milliseconds.
+// A run and a comparison as the benchmark stores them: the parts that the screen shows. Times in milliseconds. By hand:
+// the desk hands them on as the benchmark wrote them, so its document says no more than that they are objects.
 
 import type { Finding, Interval } from "./compare";
 
-export interface RunSummary {
-  id: string;
-  name: string;
-  at: number;
-  target: string;
-  model?: string | null;
-  summary?: string | null;
-}
 export interface Quantile {
   value: number;
   low?: number | null;

@@ -51,7 +51,7 @@ export class AnswerView {
     made.attempts = answer.attempts;
     made.segments = answer.segments.map((segment, index) => {
       const view = new SegmentView();
-      Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, reasoning: segment.reasoning });
+      Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, reasoning: segment.reasoning ?? "" });
       view.continues = segment.continues ?? false;
       view.because = answer.segments[index - 1]?.error ?? null;
       view.ended = segment.ended;
@@ -121,7 +121,7 @@ export class AnswerView {
         break;
       }
       case "attempt":
-        this.attempts = [...this.attempts, data as Attempt];
+        this.attempts = [...this.attempts, data as AnswerEvents["attempt"]];
         break;
       case "segment": {
         const { segment, server, protocol, model, because, continues } = data as AnswerEvents["segment"];
@@ -137,13 +137,13 @@ export class AnswerView {
         break;
       }
       case "done": {
-        const message = data as Message;
+        const message = data as AnswerEvents["done"];
         message.answer?.segments.forEach((segment, index) => {
           const view = this.#segment(index);
           // What came is what is stored; should it not be, the stored text is the truth.
           if (view.view.text === segment.text) view.view.end();
           else view.view = MarkdownView.of(segment.text);
-          Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, reasoning: segment.reasoning, ended: segment.ended });
+          Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, reasoning: segment.reasoning ?? "", ended: segment.ended });
           view.hasText = segment.text !== "";
         });
         this.#ondone(message);

@@ -10,6 +10,7 @@ const model = (id: string, server: string, state = "ready", more: Partial<Model>
   server,
   kind: "chat",
   state,
+  running: 0,
   can: { load: true, unload: true, pull: false },
   pinned: false,
   ...more,
@@ -69,7 +70,7 @@ describe("problems in words", () => {
       title: "Connect",
       what: "ask the model",
       detail: "connection refused",
-      attempts: [{ server: "a", protocol: "rest", endpoint: "http://127.0.0.1:1", error: { message: "refused" }, elapsed_ms: 12 }],
+      attempts: [{ server: "a", protocol: "rest", endpoint: "http://127.0.0.1:1", error: "refused", elapsed_ms: 12 }],
     });
     expect(text).toContain("attempt 1: a (rest) at http://127.0.0.1:1: refused (took 12 ms)");
   });

@@ -1,7 +1,7 @@
 // A conversation that is open: its tree, the answers that are coming in, and everything one can do with it.
 
 import { get, patch, post, toProblem } from "../../api/client";
-import type { Attachment, Conversation, Message, Problem, Target, Upstream } from "../../api/types";
+import type { Answering, Ask, Attachment, Conversation, ConversationChange, Message, Problem, Stopped, Upstream } from "../../api/types";
 import { AnswerView } from "./answer.svelte";
 import { Tree } from "./tree";
 
@@ -62,20 +62,20 @@ export class OpenConversation {
   }
 
   /** Asks below `parent`; without a question, asks again what `parent` asks. */
-  async ask(parent: string | null, question: Question | null, targets: Target[]): Promise<void> {
-    const given = await post<{ message?: Message | null; answers: Message[] }>(`conversations/${encodeURIComponent(this.id)}/ask`, {
+  async ask(parent: string | null, question: Question | null, targets: NonNullable<Ask["targets"]>): Promise<void> {
+    const given = await post<Answering>(`conversations/${encodeURIComponent(this.id)}/ask`, {
       parent,
       content: question?.content ?? null,
       attachments: question?.attachments ?? [],
       targets,
-    });
+    } satisfies Ask);
     this.#merge([...(given.message ? [given.message] : []), ...given.answers]);
     this.leaf = given.answers[0]?.id ?? given.message?.id ?? this.leaf;
     for (const answer of given.answers) this.#follow(answer, true);
   }
 
   async stop(id: string): Promise<Upstream> {
-    const { upstream } = await post<{ upstream: Upstream }>(`answers/${encodeURIComponent(id)}/stop`);
+    const { upstream } = await post<Stopped>(`answers/${encodeURIComponent(id)}/stop`);
     const message = this.tree.get(id);
     if (message?.answer) this.#merge([{ ...message, answer: { ...message.answer, upstream } }]);
     return upstream;
@@ -102,7 +102,7 @@ export class OpenConversation {
     await this.#patch(changes);
   }
 
-  async #patch(changes: object): Promise<void> {
+  async #patch(changes: ConversationChange): Promise<void> {
     await patch(`conversations/${encodeURIComponent(this.id)}`, changes);
   }
 

@@ -1,7 +1,7 @@
 // The list of conversations: pages of it, a search, and those that are open.
 
 import { del, get, patch, post, toProblem } from "../../api/client";
-import type { Conversation, ConversationSummary, Problem, Sampling, Target } from "../../api/types";
+import type { Conversation, ConversationChange, Conversations as Page, ConversationSummary, NewConversation, Problem, Sampling, Target } from "../../api/types";
 import { OpenConversation } from "./conversation.svelte";
 
 const PAGE = 50;
@@ -74,7 +74,7 @@ class Conversations {
       server: first.target?.server ?? null,
       system: first.system,
       sampling: first.sampling,
-    });
+    } satisfies NewConversation);
     const made = new OpenConversation(data.id, data);
     this.#keep(made);
     void this.refresh();
@@ -85,7 +85,7 @@ class Conversations {
     this.items = this.items.map((item) => (item.id === id ? { ...item, title } : item));
     const open = this.#open.find((conversation) => conversation.id === id);
     if (open) await open.change({ title });
-    else await patch(`conversations/${encodeURIComponent(id)}`, { title });
+    else await patch(`conversations/${encodeURIComponent(id)}`, { title } satisfies ConversationChange);
   }
 
   async remove(id: string): Promise<void> {
@@ -100,7 +100,7 @@ class Conversations {
     await Promise.all([this.refresh(), ...this.#open.map((conversation) => conversation.recover())]);
   }
 
-  #page(before?: string): Promise<{ conversations: ConversationSummary[]; more: boolean }> {
+  #page(before?: string): Promise<Page> {
     const search = new URLSearchParams({ limit: String(PAGE) });
     if (this.query.trim()) search.set("q", this.query.trim());
     if (before !== undefined) search.set("before", before);
