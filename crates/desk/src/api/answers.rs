@@ -29,7 +29,7 @@ use crate::{
 const MOST_TARGETS: usize = 4;
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(events)).routes(routes!(stop))
+    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(answer_events)).routes(routes!(stop_answer))
 }
 
 /// A question.
@@ -165,7 +165,7 @@ fn title(message: &Message) -> String {
 /// `done`.
 #[utoipa::path(get, path = "/answers/{id}/events", tag = "conversations", params(("id" = String, Path)),
     responses((status = 200, body = AnswerEvent, content_type = "text/event-stream"), (status = 404, body = Problem)))]
-async fn events(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn answer_events(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let named = |event: AnswerEvent| (event.name(), event);
     if let Some(events) = desk.answers.follow(&id) {
         return Ok(sse::stream(&desk, events.map(named)).into_response());
@@ -177,7 +177,7 @@ async fn events(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Resp
 /// Stops an answer; says what became of the server's work.
 #[utoipa::path(post, path = "/answers/{id}/stop", tag = "conversations", params(("id" = String, Path)),
     responses((status = 200, body = Stopped), (status = 404, body = Problem)))]
-async fn stop(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Stopped>, Refusal> {
+async fn stop_answer(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Stopped>, Refusal> {
     if let Some(stopped) = desk.answers.stop(&id).await {
         return Ok(Json(stopped));
     }

@@ -23,8 +23,8 @@ const THRESHOLD: f64 = 0.05;
 pub(super) fn routes() -> OpenApiRouter<Desk> {
     OpenApiRouter::new()
         .routes(routes!(begin))
-        .routes(routes!(events))
-        .routes(routes!(stop))
+        .routes(routes!(bench_events))
+        .routes(routes!(stop_bench))
         .routes(routes!(runs))
         .routes(routes!(run))
         .routes(routes!(written))
@@ -52,7 +52,7 @@ async fn begin(State(desk): State<Desk>, Json(order): Json<Order>) -> Result<(St
 /// What happens in a benchmark, from its beginning: `stage`, `progress` each second, then `done` or `error`.
 #[utoipa::path(get, path = "/bench/{id}/events", tag = "bench", params(("id" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
-async fn events(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn bench_events(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let bench = desk.benches.find(&id).ok_or_else(|| unknown(&id))?;
     Ok(sse::stream(&desk, bench.events()).into_response())
 }
@@ -60,7 +60,7 @@ async fn events(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Resp
 /// Ends a benchmark; what was measured is kept.
 #[utoipa::path(post, path = "/bench/{id}/stop", tag = "bench", params(("id" = String, Path)),
     responses((status = 204)))]
-async fn stop(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+async fn stop_bench(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     desk.benches.find(&id).ok_or_else(|| unknown(&id))?.stop();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(detail)).routes(routes!(replay))
+    OpenApiRouter::new().routes(routes!(list_calls)).routes(routes!(detail)).routes(routes!(replay))
 }
 
 /// Recorded calls, the latest first.
@@ -37,7 +37,7 @@ pub(super) struct Begun {
 
 /// Recorded calls, the latest first.
 #[utoipa::path(get, path = "/calls", tag = "calls", params(Filter), responses((status = 200, body = Calls)))]
-async fn list(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Calls> {
+async fn list_calls(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Calls> {
     let (calls, more) = desk.calls.list(&filter);
     Json(Calls { calls, more })
 }

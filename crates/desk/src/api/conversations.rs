@@ -19,8 +19,8 @@ use crate::{
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(read, change, delete))
+        .routes(routes!(list_conversations, create))
+        .routes(routes!(read, change_conversation, delete_conversation))
         .routes(routes!(export))
         .routes(routes!(import))
 }
@@ -50,7 +50,10 @@ pub(super) struct Conversations {
 /// Conversations, the latest first.
 #[utoipa::path(get, path = "/conversations", tag = "conversations", params(Search),
     responses((status = 200, body = Conversations), (status = 500, body = Problem)))]
-async fn list(State(desk): State<Desk>, Query(search): Query<Search>) -> Result<Json<Conversations>, Refusal> {
+async fn list_conversations(
+    State(desk): State<Desk>,
+    Query(search): Query<Search>,
+) -> Result<Json<Conversations>, Refusal> {
     let listed = desk.store.list(&search.q, search.limit.unwrap_or(50), search.before).await;
     let (conversations, more) = listed.map_err(|error| refuse("list the conversations", &error))?;
     Ok(Json(Conversations { conversations, more }))
@@ -77,7 +80,7 @@ async fn read(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<C
 /// Changes what is said about a conversation, or which branch is shown.
 #[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
     request_body = Change, responses((status = 200, body = Conversation), (status = 404, body = Problem)))]
-async fn change(
+async fn change_conversation(
     State(desk): State<Desk>,
     Path(id): Path<String>,
     Json(change): Json<Change>,
@@ -90,7 +93,7 @@ async fn change(
 /// Deletes a conversation. Answers that are coming in it are stopped.
 #[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
-async fn delete(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+async fn delete_conversation(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     const WHAT: &str = "delete the conversation";
     for message in find(&desk, &id, WHAT).await?.messages {
         if desk.answers.is_running(&message.id) {

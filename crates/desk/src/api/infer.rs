@@ -35,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
 
 /// Who answered, and over what.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = InferWay)]
 pub(super) struct Way {
     /// The server's name.
     pub server: String,

@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
         .routes(routes!(servers, add))
         .routes(routes!(probe))
         .routes(routes!(scan))
-        .routes(routes!(delete))
+        .routes(routes!(remove_server))
         .routes(routes!(drain))
 }
 
@@ -107,7 +107,7 @@ async fn add(State(desk): State<Desk>, Json(new): Json<NewServer>) -> Result<(St
 /// Takes a server out of the configuration file. Calls that it works on go on.
 #[utoipa::path(delete, path = "/servers/{name}", tag = "servers", params(("name" = String, Path)),
     responses((status = 204)))]
-async fn delete(State(desk): State<Desk>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
+async fn remove_server(State(desk): State<Desk>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
     let what = format!("delete the server `{name}`");
     let place = desk.settings().config.servers.iter().position(|server| server.name.as_str() == name);
     let Some(place) = place else {

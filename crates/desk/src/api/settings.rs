@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(settings, change))
+    OpenApiRouter::new().routes(routes!(settings, change_settings))
 }
 
 /// All settings but those of servers, which have a screen of their own.
@@ -130,7 +130,7 @@ struct Overridden {
 /// Changes settings in the configuration file, whose comments stay, and puts into effect what can be.
 #[utoipa::path(put, path = "/settings", tag = "settings", request_body = Changes,
     responses((status = 200, body = Saved), (status = 422, body = Problem)))]
-async fn change(State(desk): State<Desk>, Json(changes): Json<Changes>) -> Result<Json<Saved>, Refusal> {
+async fn change_settings(State(desk): State<Desk>, Json(changes): Json<Changes>) -> Result<Json<Saved>, Refusal> {
     const WHAT: &str = "save the settings";
     let known = settings_list();
     let mut edits = Vec::new();
