@@ -7,10 +7,6 @@ const FROM = new URL("../docs/desk-openapi.json", import.meta.url);
 const TO = new URL("src/api/openapi.ts", import.meta.url);
 
 const description = JSON.parse(await readFile(FROM, "utf8"));
-// Operations get their names from functions, and some modules have functions of the same name. Without a name, each one
-// is written where its path is.
-for (const path of Object.values(description.paths)) for (const operation of Object.values(path)) delete operation.operationId;
-
 // A default says what is taken for what is missing; not that it is never missing. An object of which nothing is said may
 // have anything in it.
 const made = astToString(await openapiTS(description, { defaultNonNullable: false, emptyObjectsUnknown: true }));

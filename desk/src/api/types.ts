@@ -25,26 +25,10 @@ export type Hello = Schemas["Hello"];
 
 export type ServerState = "ok" | "troubled" | "down" | "unknown" | "drained";
 
-/**
- * One of a server's ways. By hand: the document has two types of this name, and describes only the other one, which says
- * who answered.
- */
-export interface Way {
-  protocol: "rest" | "grpc" | "in_process";
-  dialect: string;
-  endpoint: string;
-  breaker: "closed" | "open" | "half_open";
-  breaker_reason?: string | null;
-  reachable: boolean | null;
-  latency_ms?: number | null;
-  in_flight: number;
-  waiting: number;
-  connections?: number | null;
-}
-
+export type Way = Narrow<Schemas["Way"], { protocol: "rest" | "grpc" | "in_process"; breaker: "closed" | "open" | "half_open" }>;
 export type ServerEvent = Narrow<Schemas["ServerEvent"], { kind: "failover" | "breaker" | "health" | "load" }>;
-export type Server = Mend<Narrow<Schemas["Server"], { state: ServerState; events: ServerEvent[] }>, { ways: Way[] }>;
-export type Servers = Mend<Schemas["Servers"], { servers: Server[] }>;
+export type Server = Narrow<Schemas["Server"], { state: ServerState; events: ServerEvent[]; ways: Way[] }>;
+export type Servers = Narrow<Schemas["Servers"], { servers: Server[] }>;
 export type NewServer = Schemas["NewServer"];
 export type Address = Schemas["Address"];
 export type Drain = Schemas["Drain"];
