@@ -1,17 +1,18 @@
 //! From settings to the backend that commands and the server talk to: the configured servers and the engine, as one
 //! [`Fleet`]. Nothing is connected to here.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+#[cfg(feature = "engine")]
+use std::sync::{Mutex, PoisonError};
+use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
     BatchConfig, Breaker, CacheConfig, DialectChoice, DiskConfig, EndMark, Fleet, FleetBuilder, FleetConfig, Health,
     Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
-use longshore_core::{Backend, Dialect, Error, ErrorKind, Protocol, Sent, dialect};
+#[cfg(feature = "engine")]
+use longshore_core::Backend;
+use longshore_core::{Dialect, Error, ErrorKind, Protocol, Sent, dialect};
 
 use crate::exit::Failure;
 
@@ -33,7 +34,8 @@ impl KeptEngine {
         Self {
             #[cfg(feature = "engine")]
             preload: true,
-            ..Self::default()
+            #[cfg(feature = "engine")]
+            last: Mutex::default(),
         }
     }
 }
