@@ -1,4 +1,4 @@
-//! Writing what was measured where it stands on a page: [`write`].
+//! Writing what was measured where it stands on a page: [`write()`].
 
 use std::{fs, path::Path};
 
