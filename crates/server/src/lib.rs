@@ -3,8 +3,8 @@
 //!
 //! [`Server::bind`] takes the address, so that a caller knows the port before anything is served; [`Server::serve`]
 //! runs until it is told to drain. A request goes `guard → route → body → decode → backend → encode`, in
-//! [`Service`]; what lies outside the dialects may be answered by a [`Site`]. What a request means is the dialect's affair, what is answered the backend's; here are only
-//! connections, limits and who may come in.
+//! [`Service`]; what lies outside the dialects may be answered by a [`Site`]. What a request means is the dialect's
+//! affair, what is answered the backend's; here are only connections, limits and who may come in.
 
 #![forbid(unsafe_code)]
 

@@ -99,7 +99,7 @@ impl Desk {
         }
         let present = Present {
             at: wall_clock(),
-            running: self.calls.running().len(),
+            running: self.calls.running_count(),
             servers,
             has_cache: self.settings().config.cache.enabled,
             rss_bytes: memory::resident(),
