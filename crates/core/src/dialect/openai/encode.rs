@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderMap, header, response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -28,7 +28,8 @@ pub(super) fn encoder(call: &Call) -> Box<dyn ReplyEncoder> {
     };
     let envelope = Envelope::new(call, &kind, stream);
     if stream {
-        Box::new(StreamEncoder { envelope, kind, include_usage, usage: None, role_sent: false, forwarded: false })
+        let line = Line::new(&envelope);
+        Box::new(StreamEncoder { envelope, line, kind, include_usage, usage: None, role_sent: false, forwarded: false })
     } else {
         Box::new(WholeEncoder { envelope, kind, answer: Answer::default(), forwarded: false })
     }
@@ -92,13 +93,39 @@ impl From<Usage> for UsageOut {
 
 // === streams ===
 
-#[derive(Serialize)]
-struct ChunkOut<'a> {
-    #[serde(flatten)]
-    envelope: &'a Envelope,
-    choices: &'a [ChoiceOut<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<UsageOut>,
+/// One chunk as it is written. What every chunk begins with is written once.
+struct Line {
+    bytes: Vec<u8>,
+    /// How many of them stay for the next chunk.
+    opening: usize,
+}
+
+impl Line {
+    /// `data: {"id":…,"object":…,"created":…,"model":…,"choices":`
+    fn new(envelope: &Envelope) -> Self {
+        let mut bytes = b"data: ".to_vec();
+        put(&mut bytes, envelope);
+        // Without its closing brace: the choices belong to the same object.
+        bytes.pop();
+        bytes.extend_from_slice(b",\"choices\":");
+        Self { opening: bytes.len(), bytes }
+    }
+
+    fn write(&mut self, choices: &[ChoiceOut<'_>], usage: Option<UsageOut>, body: &mut BytesMut) {
+        self.bytes.truncate(self.opening);
+        put(&mut self.bytes, choices);
+        if let Some(usage) = usage {
+            self.bytes.extend_from_slice(b",\"usage\":");
+            put(&mut self.bytes, &usage);
+        }
+        self.bytes.extend_from_slice(b"}\n\n");
+        body.extend_from_slice(&self.bytes);
+    }
+}
+
+/// Writing plain structures into memory does not fail.
+fn put<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
+    let _ = serde_json::to_writer(bytes, value);
 }
 
 #[derive(Serialize)]
@@ -126,6 +153,7 @@ struct DeltaOut<'a> {
 
 struct StreamEncoder {
     envelope: Envelope,
+    line: Line,
     kind: Kind,
     include_usage: bool,
     usage: Option<Usage>,
@@ -135,13 +163,6 @@ struct StreamEncoder {
 }
 
 impl StreamEncoder {
-    fn write(&self, choices: &[ChoiceOut<'_>], usage: Option<UsageOut>, body: &mut BytesMut) {
-        body.extend_from_slice(b"data: ");
-        // Writing plain structures into memory does not fail.
-        let _ = serde_json::to_writer((&mut *body).writer(), &ChunkOut { envelope: &self.envelope, choices, usage });
-        body.extend_from_slice(b"\n\n");
-    }
-
     fn choice(
         &mut self,
         index: u32,
@@ -157,13 +178,13 @@ impl StreamEncoder {
         } else {
             choice.text = Some(text.unwrap_or_default());
         }
-        self.write(&[choice], None, body);
+        self.line.write(&[choice], None, body);
     }
 
     fn done(&mut self, finish: &Finish, body: &mut BytesMut) {
         self.choice(0, DeltaOut::default(), None, Some(finish.as_str()), body);
         if self.include_usage {
-            self.write(&[], Some(self.usage.unwrap_or_default().into()), body);
+            self.line.write(&[], Some(self.usage.unwrap_or_default().into()), body);
         }
         body.extend_from_slice(b"data: [DONE]\n\n");
     }
@@ -190,7 +211,10 @@ impl ReplyEncoder for StreamEncoder {
         }
         match &event.kind {
             EventKind::Started { model } => {
-                self.envelope.model = model.clone();
+                if self.envelope.model != *model {
+                    self.envelope.model = model.clone();
+                    self.line = Line::new(&self.envelope);
+                }
                 if self.kind == Kind::Chat && !self.role_sent {
                     self.choice(0, DeltaOut::default(), Some(""), None, body);
                 }
@@ -324,8 +348,9 @@ impl WholeEncoder {
             choices: (0..count).map(choice).collect(),
             usage: answer.usage.unwrap_or_default().into(),
         };
-        // Writing plain structures into memory does not fail.
-        let _ = serde_json::to_writer(body.writer(), &completion);
+        let mut whole = Vec::with_capacity(512);
+        put(&mut whole, &completion);
+        body.extend_from_slice(&whole);
     }
 
     fn message<'a>(&'a self, index: usize, content: &'a str) -> MessageOut<'a> {
