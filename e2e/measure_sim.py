@@ -1,4 +1,5 @@
-"""How fast `longshore sim` answers, beside VidaiMock in the same run, and how exactly it keeps its time.
+"""How fast `longshore sim` answers, beside VidaiMock and a bare hyper server in the same run, and how exactly it keeps
+its time.
 
     cargo build --release && cargo build --release -p longshore-sim --examples
     cargo install vidaimock --root target/vidaimock     # to compare with; without it, only ours is measured
@@ -28,6 +29,7 @@ LONGSHORE = os.environ.get("LONGSHORE_BIN", RELEASE / "longshore")
 VIDAIMOCK = os.environ.get("VIDAIMOCK_BIN") or shutil.which("vidaimock") or ROOT / "target/vidaimock/bin/vidaimock"
 EXAMPLES = pathlib.Path(os.environ.get("EXAMPLES", RELEASE / "examples"))
 OURS = "longshore sim"
+BARE = "bare hyper"
 TURNS, SECONDS, CONNECTIONS = 5, 4, 16
 
 REQUEST = """
@@ -54,6 +56,12 @@ def servers():
         found["VidaiMock"] = lambda port: [str(VIDAIMOCK), *arguments, str(port)]
     else:
         print("no VidaiMock: cargo install vidaimock --root target/vidaimock", file=sys.stderr)
+    bare = EXAMPLES / "bare-server"
+    if bare.exists():
+        # What the simulator answers, in bytes.
+        found[BARE] = lambda port: [str(bare), f"127.0.0.1:{port}", "363"]
+    else:
+        print("no bare server: cargo build --release -p longshore-sim --examples", file=sys.stderr)
     return found
 
 
@@ -129,9 +137,10 @@ def unary():
             f"  {medians[name][1]:5.1f} µs CPU/request  (wrk: {statistics.median(client):.1f})"
             f"  peak RSS {max(peaks):.1f} MiB"
         )
-    if "VidaiMock" in medians:
-        (ours, our_cpu), (theirs, their_cpu) = medians[OURS], medians["VidaiMock"]
-        print(f"ratio: {ours / theirs:.2f} of the requests/s, {our_cpu / their_cpu:.2f} of the CPU time per request")
+    for name in medians.keys() - {OURS}:
+        (ours, our_cpu), (theirs, their_cpu) = medians[OURS], medians[name]
+        ratios = f"{ours / theirs:.2f} times the requests/s, {our_cpu / their_cpu:.2f} times the CPU time per request"
+        print(f"beside {name}: {ratios}")
 
 
 def streams():

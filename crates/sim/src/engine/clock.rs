@@ -1,13 +1,11 @@
 //! The server's time: [`Clock`] tells it and waits for absolute instants of it.
 //!
-//! An async runtime's timer rounds to its millisecond wheel, which is too coarse for token timings. So a real clock has
-//! a thread of its own that parks until the earliest deadline: on Linux a futex wait on an absolute time, which a new,
-//! earlier deadline can interrupt (a `clock_nanosleep` could not be). A virtual clock has no thread: it moves when
-//! told to.
+//! An async runtime's timer rounds to its millisecond wheel, which is too coarse for token timings. The threads that
+//! serve have [alarms](super::alarm) of their own. For everybody else a real clock has a thread that parks until the
+//! earliest deadline: on Linux a futex wait, which a new, earlier deadline can interrupt (a `clock_nanosleep` could not
+//! be). A virtual clock has no thread: it moves when told to.
 
 use std::{
-    cmp::Ordering as Order,
-    collections::BinaryHeap,
     future::Future,
     io,
     pin::Pin,
@@ -20,14 +18,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::bell::{Slot, wake};
+use futures_util::task::AtomicWaker;
+
+use super::{alarm, timers::Timers};
 
 /// An instant of the server's time: how long after its start.
 pub(crate) type Tick = Duration;
-
-/// After it has woken somebody, the clock's thread looks again no sooner than this: deadlines that are closer together
-/// are met in one go. A deadline that stands alone is met at its instant.
-const REST: Duration = Duration::from_micros(100);
 
 /// Tells the time and waits for it. Clones show the same time.
 #[derive(Clone)]
@@ -60,6 +56,14 @@ impl Clock {
         self.shared.now()
     }
 
+    /// What it showed, or would have shown, at that instant; a virtual clock shows now what it shows.
+    pub(crate) fn at(&self, instant: Instant) -> Tick {
+        match self.shared.thread.get() {
+            Some(_) => instant.saturating_duration_since(self.shared.epoch),
+            None => self.now(),
+        }
+    }
+
     /// When the clock was started, by everybody's calendar.
     pub(crate) fn started(&self) -> SystemTime {
         self.shared.calendar
@@ -67,7 +71,7 @@ impl Clock {
 
     /// Resolves at `at`, or at once if that is past.
     pub(crate) fn until(&self, at: Tick) -> Sleep {
-        Sleep { shared: self.shared.clone(), at, slot: None, registered: false }
+        Sleep { shared: self.shared.clone(), at, waker: None, registered: false }
     }
 
     /// Moves a virtual clock on, and says whether it is one.
@@ -107,8 +111,7 @@ struct Shared {
 struct State {
     /// The time, where a hand moves it.
     by_hand: Option<Tick>,
-    timers: BinaryHeap<Timer>,
-    made: u64,
+    timers: Timers<Tick>,
 }
 
 impl Shared {
@@ -116,7 +119,7 @@ impl Shared {
         Arc::new(Self {
             epoch: Instant::now(),
             calendar: SystemTime::now(),
-            state: Mutex::new(State { by_hand, timers: BinaryHeap::new(), made: 0 }),
+            state: Mutex::new(State { by_hand, timers: Timers::new() }),
             thread: OnceLock::new(),
             stopped: AtomicBool::new(false),
         })
@@ -134,82 +137,60 @@ impl Shared {
     }
 
     fn run(&self) {
+        without_slack();
         while !self.stopped.load(Ordering::Acquire) {
-            let now = self.epoch.elapsed();
             let (due, next) = {
                 let mut state = self.lock();
-                let due = state.due(now);
-                (due, state.timers.peek().map(|timer| timer.at))
+                (state.due(self.epoch.elapsed()), state.timers.next())
             };
-            let rest = if due.is_empty() { now } else { now + REST };
             // Outside the lock: a woken task may sleep again at once.
             wake(due);
             match next {
-                Some(next) => thread::park_timeout(next.max(rest).saturating_sub(self.epoch.elapsed())),
+                Some(next) => thread::park_timeout(next.saturating_sub(self.epoch.elapsed())),
                 None => thread::park(),
             }
         }
     }
 
-    fn register(&self, at: Tick, slot: Arc<Slot>) {
-        let earliest = {
-            let mut state = self.lock();
-            let earliest = state.timers.peek().is_none_or(|timer| at < timer.at);
-            state.made += 1;
-            let number = state.made;
-            state.timers.push(Timer { at, number, slot });
-            earliest
+    fn register(&self, at: Tick, waker: Arc<AtomicWaker>) {
+        let Some(thread) = self.thread.get() else {
+            self.lock().timers.add(at, waker);
+            return;
         };
-        if earliest && let Some(thread) = self.thread.get() {
+        // An instant that no clock can show never comes.
+        let Some(instant) = self.epoch.checked_add(at) else { return };
+        if let Err(waker) = alarm::set(instant, waker)
+            && self.lock().timers.add(at, waker)
+        {
             thread.unpark();
         }
     }
 }
 
 impl State {
-    fn due(&mut self, now: Tick) -> Vec<Arc<Slot>> {
-        let mut due = Vec::new();
-        while self.timers.peek().is_some_and(|timer| timer.at <= now) {
-            due.extend(self.timers.pop().map(|timer| timer.slot));
-        }
-        due
+    fn due(&mut self, now: Tick) -> Vec<Arc<AtomicWaker>> {
+        std::iter::from_fn(|| self.timers.due(now)).collect()
     }
 }
 
-struct Timer {
-    at: Tick,
-    /// Timers of one instant fire in the order in which they were set.
-    number: u64,
-    slot: Arc<Slot>,
+fn wake(due: Vec<Arc<AtomicWaker>>) {
+    due.iter().for_each(|waker| waker.wake());
 }
 
-impl Ord for Timer {
-    /// The heap gives its greatest first, which shall be the earliest.
-    fn cmp(&self, other: &Self) -> Order {
-        (other.at, other.number).cmp(&(self.at, self.number))
+/// Linux lets a sleeping thread sleep up to 50 µs longer, to wake several at once. Not this one.
+fn without_slack() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_timerslack(1) {
+        tracing::debug!(%error, "the clock's thread wakes within the system's slack");
     }
 }
-
-impl PartialOrd for Timer {
-    fn partial_cmp(&self, other: &Self) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Timer {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Order::Equal
-    }
-}
-
-impl Eq for Timer {}
 
 /// A wait for an instant. Dropping it ends the wait.
 pub(crate) struct Sleep {
     shared: Arc<Shared>,
     at: Tick,
-    slot: Option<Arc<Slot>>,
-    /// The slot is in the clock's list for `at`, or was.
+    waker: Option<Arc<AtomicWaker>>,
+    /// The waker is in a list for `at`, or was.
     registered: bool,
 }
 
@@ -231,11 +212,11 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let this = &mut *self;
-        let slot = this.slot.get_or_insert_with(Slot::here);
-        slot.waker.register(cx.waker());
+        let waker = this.waker.get_or_insert_default();
+        waker.register(cx.waker());
         if !this.registered {
             this.registered = true;
-            this.shared.register(this.at, slot.clone());
+            this.shared.register(this.at, waker.clone());
         }
         // The time may have come between the look and the registration.
         if self.shared.now() >= self.at { Poll::Ready(()) } else { Poll::Pending }

@@ -3,7 +3,7 @@
 //!
 //! It knows no wire and no fault. Everything it says is a function of the configuration, the seed and the request.
 
-pub(crate) mod bell;
+pub(crate) mod alarm;
 pub(crate) mod clock;
 pub(crate) mod draw;
 mod generation;
@@ -12,6 +12,7 @@ mod models;
 mod schedule;
 mod tensors;
 mod text;
+mod timers;
 mod tools;
 
 use std::{collections::HashMap, io, sync::Arc, sync::Mutex, sync::PoisonError, time::Duration};
@@ -136,13 +137,12 @@ impl Engine {
 
     /// Waits for what every answer waits for: the server to thaw, the network, the model, a slot.
     async fn begin(&self, id: &str, key: &Key, record: &Record) -> Result<Begun, Error> {
-        let Inner { clock, schedule, models, config, .. } = &*self.0;
-        let arrived = clock.now();
+        let Inner { schedule, models, config, .. } = &*self.0;
+        let arrived = record.note(|draft| draft.arrived);
         let mut lease = models.lease(id, config.autoload).await?;
         let latency = lease.model.latency.unwrap_or(config.latency);
         let draws = Draws { seed: config.seed ^ key.lane(), index: key.index };
-        let loaded = if clock.now() > arrived { clock.now() } else { arrived };
-        let turn = schedule.turn(loaded).await?;
+        let turn = schedule.turn(lease.loaded.unwrap_or(arrived)).await?;
         let began = turn.began();
         lease.works_from(began);
         record.note(|draft| draft.began = Some(began));

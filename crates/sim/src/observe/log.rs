@@ -44,7 +44,7 @@ pub struct LogEntry {
     pub arrival: u64,
     /// The client's connection, counted from 0.
     pub connection: u64,
-    /// When it arrived, in seconds since 1970.
+    /// When it arrived (its last byte, if it came to a call), in seconds since 1970.
     pub time: f64,
     /// From its arrival to its end.
     pub elapsed_ms: f64,

@@ -19,7 +19,7 @@ pub struct Truth {
     pub model: Arc<str>,
     /// As in the log.
     pub index: u64,
-    /// When the call was understood.
+    /// When the last byte of the call had reached the machine; where the system does not tell, when it was read.
     pub arrived_ns: u64,
     /// When it got its slot.
     pub began_ns: u64,

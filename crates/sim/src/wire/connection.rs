@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -18,6 +19,9 @@ pub(crate) struct ConnectionHandle(Arc<Inner>);
 
 struct Inner {
     index: u64,
+    opened: Instant,
+    /// When the last bytes were received, in nanoseconds since it was opened.
+    received: AtomicU64,
     written: AtomicU64,
     used: AtomicBool,
     resets: AtomicBool,
@@ -87,6 +91,8 @@ impl ConnectionHandle {
     pub(crate) fn new(index: u64) -> Self {
         Self(Arc::new(Inner {
             index,
+            opened: Instant::now(),
+            received: AtomicU64::new(0),
             written: AtomicU64::new(0),
             used: AtomicBool::new(false),
             resets: AtomicBool::new(false),
@@ -106,6 +112,17 @@ impl ConnectionHandle {
     /// Notes that a request to a model came over it, and says whether that was the first.
     pub(super) fn use_first(&self) -> bool {
         !self.0.used.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn note_received(&self, at: Instant) {
+        let since = at.saturating_duration_since(self.0.opened).as_nanos();
+        self.0.received.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// When the last of what was read from it had reached this machine. For a request that was just read to its end,
+    /// that is when it arrived; where requests share the connection, it may be later, and is never later than now.
+    pub(super) fn received(&self) -> Instant {
+        self.0.opened + Duration::from_nanos(self.0.received.load(Ordering::Acquire))
     }
 
     /// Ends the connection with RST; what was not read by the other side yet may be lost.

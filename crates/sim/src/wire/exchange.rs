@@ -54,7 +54,7 @@ pub(super) async fn handle(
     });
     let mut waiting = Waiting(Some(record.clone()));
     let http2 = request.version() == Version::HTTP_2;
-    let exchange = Arc::new(Exchange::new(shared.clone(), record.clone(), path, protocol));
+    let exchange = Arc::new(Exchange::new(shared.clone(), connection.clone(), record.clone(), path, protocol));
     let backend: Arc<dyn Backend> = exchange.clone();
     let response = shared.service.respond(request, &backend).await;
     if grpc && streamed && shared.timeline.has_rules() {
@@ -106,6 +106,7 @@ impl Drop for Waiting {
 /// The backend of one request.
 struct Exchange {
     shared: Arc<Shared>,
+    connection: ConnectionHandle,
     record: Arc<Record>,
     path: String,
     protocol: &'static str,
@@ -117,9 +118,16 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(shared: Arc<Shared>, record: Arc<Record>, path: String, protocol: &'static str) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        connection: ConnectionHandle,
+        record: Arc<Record>,
+        path: String,
+        protocol: &'static str,
+    ) -> Self {
         Self {
             shared,
+            connection,
             record,
             path,
             protocol,
@@ -158,7 +166,9 @@ impl Exchange {
             let route = self.record.note(|draft| draft.route.clone());
             Arc::new(Record::new(engine.observer().clone(), route, self.protocol))
         };
+        let arrived = engine.clock().at(self.connection.received());
         record.note(|draft| {
+            draft.arrived = arrived;
             draft.key = Some(key.clone());
             draft.fault = fault.as_ref().map(|fault| (fault.rule, fault.effect.name()));
             draft.complete = !first;

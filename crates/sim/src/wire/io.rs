@@ -12,17 +12,18 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::ConnectionHandle;
+use super::{ConnectionHandle, receive::Receiver};
 
-/// A TCP stream that is reset, not closed, when its connection says so.
+/// A TCP stream that is reset, not closed, when its connection says so, and tells its connection when bytes came.
 pub(super) struct Socket {
     stream: TcpStream,
+    receiver: Receiver,
     connection: ConnectionHandle,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, connection: ConnectionHandle) -> Self {
-        Self { stream, connection }
+        Self { receiver: Receiver::new(&stream), stream, connection }
     }
 }
 
@@ -39,7 +40,10 @@ impl Drop for Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let Self { stream, receiver, connection } = &mut *self;
+        let received = ready!(receiver.poll_read(stream, cx, buffer))?;
+        connection.note_received(received);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -6,6 +6,7 @@ mod connection;
 mod exchange;
 mod io;
 mod listener;
+mod receive;
 mod tls;
 mod workers;
 

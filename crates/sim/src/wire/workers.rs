@@ -10,7 +10,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::engine::bell::Bell;
+use crate::engine::alarm;
 
 /// Threads that serve, until this is dropped.
 pub(crate) struct Workers(Vec<Worker>);
@@ -51,9 +51,18 @@ impl Worker {
         let handle = runtime.handle().clone();
         let (alive, gone) = oneshot::channel::<()>();
         thread::Builder::new().name(format!("sim-{number}")).spawn(move || {
-            runtime.spawn(Bell::answer());
-            // It is never sent: this is the end of the sender.
-            let _ = runtime.block_on(gone);
+            runtime.block_on(async {
+                // Without an alarm of its own, the clock's thread wakes this one.
+                let alarm = async {
+                    match alarm::answer() {
+                        Ok(answering) => answering.await,
+                        Err(error) => tracing::warn!(%error, "a thread has no alarm of its own"),
+                    }
+                    std::future::pending().await
+                };
+                // Nothing is ever sent: the channel's end is what is waited for.
+                tokio::select! { _ = gone => {} () = alarm => {} }
+            });
         })?;
         Ok(Self { handle, _alive: alive })
     }

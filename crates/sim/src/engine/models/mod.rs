@@ -89,8 +89,10 @@ impl Models {
     /// # Errors
     /// `UnknownModel`; `ModelNotReady` when it drains, has failed, or is not loaded and may not be; the load's error.
     pub(crate) async fn lease(&self, id: &str, autoload: bool) -> Result<Lease, Error> {
+        let mut loaded = None;
         loop {
-            if let Some(lease) = self.try_lease(id, autoload)? {
+            if let Some(mut lease) = self.try_lease(id, autoload)? {
+                lease.loaded = loaded;
                 return Ok(lease);
             }
             let status = self.begin_load(id)?;
@@ -98,6 +100,7 @@ impl Models {
             if let (ModelState::Failed(reason), _) = self.state(id)? {
                 return Err(load_failed(id, &reason));
             }
+            loaded = Some(self.0.clock.now());
         }
     }
 
@@ -110,7 +113,7 @@ impl Models {
             State::Ready => {
                 entry.running += 1;
                 entry.last_used = self.0.clock.now();
-                Ok(Some(Lease { models: self.clone(), model: entry.model.clone(), began: None }))
+                Ok(Some(Lease { models: self.clone(), model: entry.model.clone(), loaded: None, began: None }))
             }
             State::Draining => Err(not_ready(id, "is being unloaded")),
             State::Loading { .. } => Ok(None),
@@ -246,6 +249,8 @@ impl Models {
 pub(crate) struct Lease {
     models: Models,
     pub(crate) model: Arc<Model>,
+    /// When the load was over that the lease had to wait for.
+    pub(crate) loaded: Option<Tick>,
     began: Option<Tick>,
 }
 
