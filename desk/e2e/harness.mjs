@@ -161,7 +161,7 @@ async function run(flags, folder, env, temporary = true) {
     await kill();
     if (temporary) await rm(folder, { recursive: true, force: true });
   };
-  const running = { first, kill, stop, ended, complaints: () => complained };
+  const running = { first, pid: child.pid, kill, stop, ended, complaints: () => complained };
   started.push(running);
   return running;
 }

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask desk                           builds the desk's page into desk/dist, with npm
 cargo xtask perf [SECTION…] [--bin FILE]   measures again, and rewrites the tables in docs/performance/
-                                           (sections: mission, accuracy, overhead, allocations, levers, loading, others)";
+                                           (sections: mission, accuracy, overhead, allocations, levers, loading; and, only
+                                           when they are named, others, and desk [--trace FOLDER], which wants Chromium)";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

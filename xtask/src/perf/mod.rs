@@ -2,6 +2,7 @@
 //!
 //! A page keeps its prose; what is measured stands between `<!-- perf:NAME -->` and `<!-- /perf:NAME -->`.
 
+mod desk;
 mod mission;
 mod page;
 mod process;
@@ -17,7 +18,7 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 /// A section's name, the page it stands on, and what measures it.
 type Section = (&'static str, &'static str, fn(&Setting) -> Outcome<String>);
 
-/// Everything that is measured. `others` is done only when it is named.
+/// Everything that is measured. What is in [`NAMED`] is done only when it is named.
 const SECTIONS: &[Section] = &[
     ("mission", "mission.md", mission::measure),
     ("accuracy", "accuracy.md", |setting| accuracy(setting, &["longshore", "hyper"])),
@@ -25,8 +26,12 @@ const SECTIONS: &[Section] = &[
     ("allocations", "measured.md", |setting| client_bench(setting, "allocations")),
     ("levers", "measured.md", |setting| client_bench(setting, "levers")),
     ("loading", "measured.md", |setting| client_bench(setting, "loading")),
+    ("desk", "desk.md", desk::measure),
     ("others", "accuracy.md", |setting| accuracy(setting, &["longshore", "hyper", "wrk", "oha", "aiperf", "guidellm"])),
 ];
+
+/// These need more than the rest: other people's tools, a browser.
+const NAMED: [&str; 2] = ["others", "desk"];
 
 /// Where to measure.
 pub(crate) struct Setting {
@@ -34,17 +39,20 @@ pub(crate) struct Setting {
     pub(crate) root: PathBuf,
     /// The program.
     pub(crate) program: PathBuf,
+    /// The folder in which traces of the browser are kept; `target/perf` if nobody says.
+    pub(crate) trace: Option<PathBuf>,
 }
 
-/// Does the sections that are named, or all but `others`.
+/// Does the sections that are named, or all that need not be.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no repository")?.to_path_buf();
-    let mut program = None;
+    let (mut program, mut trace) = (None, None);
     let mut wanted = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--bin" => program = Some(PathBuf::from(arguments.next().ok_or("--bin names a file")?).canonicalize()?),
+            "--trace" => trace = Some(std::path::absolute(arguments.next().ok_or("--trace names a folder")?)?),
             name if SECTIONS.iter().any(|(known, ..)| *known == name) => wanted.push(name),
             other => return Err(format!("there is no section {other}\n{}", crate::USAGE).into()),
         }
@@ -53,9 +61,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         Some(program) => program,
         None => build(&root)?,
     };
-    let setting = Setting { root, program };
+    let setting = Setting { root, program, trace };
     for (name, file, measure) in SECTIONS {
-        let chosen = if wanted.is_empty() { *name != "others" } else { wanted.contains(name) };
+        let chosen = if wanted.is_empty() { !NAMED.contains(name) } else { wanted.contains(name) };
         if chosen {
             eprintln!("perf: {name}");
             let begun = Instant::now();
