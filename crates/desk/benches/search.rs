@@ -1,8 +1,9 @@
 //! How long it takes to find a conversation among ten thousand: `cargo bench -p longshore-desk --bench search`.
 //!
 //! 10,000 conversations of four messages with 60 words each, drawn from 4,000 words as natural texts have them (the n-th
-//! most frequent word 1/n as often as the first), in a file as the desk keeps it. Each query is asked as the page asks it, 50
-//! shown with their excerpts; given are the median and the slowest of 40.
+//! most frequent word 1/n as often as the first), in a file as the desk keeps it. A quarter of them is written without spaces,
+//! 120 of 3,000 Han characters a message, drawn in the same way. Each query is asked as the page asks it, 50 shown with their
+//! excerpts; given are the median and the slowest of 40.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,10 +18,11 @@ use longshore_desk::store::{Conversation, Message, Role, Store};
 const CONVERSATIONS: u64 = 10_000;
 const MESSAGES: usize = 4;
 const WORDS: usize = 60;
+const CHARACTERS: usize = 120;
 const TIMES: usize = 40;
 
 /// What is asked, and what it stands for.
-const QUERIES: [(&str, &str); 7] = [
+const QUERIES: [(&str, &str); 10] = [
     ("", "everything"),
     ("wa", "a prefix of two letters that a fifth of all words have"),
     ("waba", "the most frequent word"),
@@ -28,6 +30,9 @@ const QUERIES: [(&str, &str); 7] = [
     ("wobymu", "a rare word"),
     ("waba wobymu", "a frequent and a rare word"),
     ("nowhere", "a word that nobody said"),
+    ("一", "the most frequent character"),
+    ("一丁", "two frequent characters, side by side"),
+    ("丁一丂七", "four frequent characters, side by side"),
 ];
 
 #[tokio::main]
@@ -62,11 +67,17 @@ async fn main() {
 async fn fill(store: &Store) {
     let mut draw = Draw(42);
     for number in 0..CONVERSATIONS {
-        let title = draw.text().split(' ').take(5).collect::<Vec<_>>().join(" ");
+        let apart = number % 4 != 3;
+        let title = if apart {
+            draw.text().split(' ').take(5).collect::<Vec<_>>().join(" ")
+        } else {
+            draw.run().chars().take(12).collect()
+        };
         let messages = (0..MESSAGES).map(|at| {
             let parent = at.checked_sub(1).map(|before| format!("{number}-{before}"));
             let role = if at % 2 == 0 { Role::User } else { Role::Assistant };
-            Message { id: format!("{number}-{at}"), parent, role, content: draw.text(), ..Message::default() }
+            let content = if apart { draw.text() } else { draw.run() };
+            Message { id: format!("{number}-{at}"), parent, role, content, ..Message::default() }
         });
         let conversation = Conversation {
             id: number.to_string(),
@@ -92,13 +103,19 @@ impl Draw {
         z ^ (z >> 31)
     }
 
+    /// By Zipf's law, nearly: the rank is exponential in an even draw.
+    fn rank(&mut self, of: f64) -> usize {
+        let even = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        of.powf(even) as usize - 1
+    }
+
     fn text(&mut self) -> String {
-        let word = |_| {
-            // By Zipf's law, nearly: the rank is exponential in an even draw.
-            let even = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-            word(4000_f64.powf(even) as usize - 1)
-        };
-        (0..WORDS).map(word).collect::<Vec<_>>().join(" ")
+        (0..WORDS).map(|_| word(self.rank(4000.0))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Words that are not written apart.
+    fn run(&mut self) -> String {
+        (0..CHARACTERS).filter_map(|_| char::from_u32(0x4e00 + self.rank(3000.0) as u32)).collect()
     }
 }
 

@@ -170,28 +170,44 @@ async fn answer_events(State(desk): State<Desk>, Path(id): Path<String>) -> Resu
     if let Some(events) = desk.answers.follow(&id) {
         return Ok(sse::stream(&desk, events.map(named)).into_response());
     }
-    let message = ended(&desk, &id, "follow the answer").await?;
+    let message = kept(&desk, &id, "follow the answer").await?;
+    if is_running(&message) {
+        let events = chat::from_afar(desk.store.clone(), message);
+        return Ok(sse::stream(&desk, events.map(named)).into_response());
+    }
     Ok(sse::stream(&desk, stream::iter(chat::replayed(message)).map(named)).into_response())
 }
 
 /// Stops an answer; says what became of the server's work.
 #[utoipa::path(post, path = "/answers/{id}/stop", tag = "conversations", params(("id" = String, Path)),
-    responses((status = 200, body = Stopped), (status = 404, body = Problem)))]
+    responses((status = 200, body = Stopped), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn stop_answer(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Stopped>, Refusal> {
     if let Some(stopped) = desk.answers.stop(&id).await {
         return Ok(Json(stopped));
     }
-    let answer = ended(&desk, &id, "stop the answer").await?.answer.unwrap_or_default();
+    const WHAT: &str = "stop the answer";
+    let message = kept(&desk, &id, WHAT).await?;
+    if is_running(&message) {
+        let reason = "it comes in another Longshore that is open on this machine";
+        let refusal = Refusal::with_status(WHAT, StatusCode::CONFLICT, ErrorKind::InvalidRequest, reason);
+        return Err(refusal.next("stop it there"));
+    }
+    let answer = message.answer.unwrap_or_default();
     let tokens = answer.usage.map_or(0, |usage| usage.completion_tokens);
     Ok(Json(Stopped { state: answer.state, upstream: Upstream::AlreadyEnded, tokens }))
 }
 
-/// An answer that is not coming any more.
-async fn ended(desk: &Desk, id: &str, what: &str) -> Result<Message, Refusal> {
+/// An answer that is not coming in this process.
+async fn kept(desk: &Desk, id: &str, what: &str) -> Result<Message, Refusal> {
+    desk.store.interrupt_left().await.map_err(|error| refuse(what, &error))?;
     let message = desk.store.message(id).await.map_err(|error| refuse(what, &error))?;
     let message = message.filter(|message| message.answer.is_some());
     let missing = || {
         Refusal::with_status(what, StatusCode::NOT_FOUND, ErrorKind::InvalidRequest, format!("there is no answer {id}"))
     };
     message.ok_or_else(missing)
+}
+
+fn is_running(message: &Message) -> bool {
+    message.answer.as_ref().is_some_and(|answer| answer.state == AnswerState::Running)
 }

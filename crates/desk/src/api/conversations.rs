@@ -30,7 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct Search {
-    /// Words that must all stand in it; each may be the beginning of one.
+    /// Words that must all stand in it; each may be the beginning of one, and Chinese, Japanese and Korean ones may stand
+    /// anywhere.
     q: String,
     /// At most so many; 50 if nothing is said.
     limit: Option<usize>,
@@ -212,7 +213,17 @@ fn checked(mut conversation: Conversation, attachment_bytes: usize) -> Result<Co
 }
 
 pub(super) async fn find(desk: &Desk, id: &str, what: &str) -> Result<Conversation, Refusal> {
-    let found = desk.store.conversation(id).await.map_err(|error| refuse(what, &error))?;
+    let read = async || desk.store.conversation(id).await.map_err(|error| refuse(what, &error));
+    let mut found = read().await?;
+    let coming_elsewhere = |message: &store::Message| {
+        let running = message.answer.as_ref().is_some_and(|answer| answer.state == AnswerState::Running);
+        running && !desk.answers.is_running(&message.id)
+    };
+    if found.as_ref().is_some_and(|found| found.messages.iter().any(coming_elsewhere)) {
+        // That process may have ended since.
+        desk.store.interrupt_left().await.map_err(|error| refuse(what, &error))?;
+        found = read().await?;
+    }
     found.ok_or_else(|| missing(what, id))
 }
 

@@ -3,7 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Problem, calls::Attempt, store::Message};
+use crate::{
+    Problem,
+    calls::Attempt,
+    store::{Answer, Message},
+};
 
 /// Where an answer is before its first word, and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -84,19 +88,31 @@ impl AnswerEvent {
 
 /// The events of an answer that has ended, for who comes late.
 pub fn replayed(message: Message) -> Vec<AnswerEvent> {
+    let mut events = message.answer.as_ref().map_or_else(Vec::new, |answer| more(&Answer::default(), answer));
+    events.push(AnswerEvent::Done(Box::new(message)));
+    events
+}
+
+/// What has come since the answer stood as `before`.
+pub(super) fn more(before: &Answer, now: &Answer) -> Vec<AnswerEvent> {
     let mut events = Vec::new();
     let mut because = None;
-    for (segment, one) in message.answer.iter().flat_map(|answer| &answer.segments).enumerate() {
-        let (server, protocol, model) = (one.server.clone(), one.protocol.clone(), one.model.clone());
-        events.push(AnswerEvent::Segment { segment, server, protocol, model, because: because.take() });
-        if !one.reasoning.is_empty() {
-            events.push(AnswerEvent::Reasoning { segment, text: one.reasoning.clone() });
+    for (segment, one) in now.segments.iter().enumerate() {
+        let known = before.segments.get(segment);
+        if known.is_none() {
+            let (server, protocol, model) = (one.server.clone(), one.protocol.clone(), one.model.clone());
+            events.push(AnswerEvent::Segment { segment, server, protocol, model, because: because.take() });
         }
-        if !one.text.is_empty() {
-            events.push(AnswerEvent::Text { segment, text: one.text.clone() });
+        let since = |all: &str, before: Option<&str>| {
+            all.strip_prefix(before.unwrap_or_default()).filter(|more| !more.is_empty()).map(str::to_owned)
+        };
+        if let Some(text) = since(&one.reasoning, known.map(|known| &*known.reasoning)) {
+            events.push(AnswerEvent::Reasoning { segment, text });
+        }
+        if let Some(text) = since(&one.text, known.map(|known| &*known.text)) {
+            events.push(AnswerEvent::Text { segment, text });
         }
         because = one.error.clone().map(Box::new);
     }
-    events.push(AnswerEvent::Done(Box::new(message)));
     events
 }

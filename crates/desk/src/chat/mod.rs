@@ -5,6 +5,7 @@
 //! another server has the model, it is asked for anew there, as another segment that everybody sees. Which server answers
 //! a call is the fleet's affair; what is kept, and how, is the store's.
 
+mod afar;
 mod answers;
 mod context;
 mod draft;
@@ -14,6 +15,7 @@ mod log;
 mod markdown;
 mod run;
 
+pub use afar::from_afar;
 pub use answers::{Answers, Asked, Limits, Stopped, Target, Upstream};
 pub use context::{check_attachments, turn};
 pub use event::{AnswerEvent, Phase, replayed};

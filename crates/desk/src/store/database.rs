@@ -8,11 +8,13 @@ use std::{
 };
 
 use longshore_core::{Error, ErrorKind, Sent};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, functions::FunctionFlags};
 
 use super::{
     messages,
     migrations::{Refused, migrate},
+    owner::Owner,
+    words,
 };
 
 /// The file's name in the data folder.
@@ -34,6 +36,7 @@ struct Inner {
 struct Database {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    owner: Owner,
 }
 
 impl Store {
@@ -76,6 +79,23 @@ impl Store {
         .await
     }
 
+    /// Marks answers as interrupted that were coming in a process that has ended since this one began.
+    ///
+    /// # Errors
+    /// What kept the file from being read or written.
+    pub async fn interrupt_left(&self) -> Result<(), Error> {
+        self.work(move |database| {
+            if !messages::has_left(&lock(&database.reader), &database.owner)? {
+                return Ok(());
+            }
+            let mut writer = lock(&database.writer);
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            messages::interrupt_left(&transaction, &database.owner)?;
+            transaction.commit()
+        })
+        .await
+    }
+
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database) -> rusqlite::Result<T> + Send + 'static,
@@ -111,6 +131,11 @@ impl Inner {
         })?;
         let failed = |error: rusqlite::Error| explained(&path, &error);
         let mut writer = connect(&path, OpenFlags::default()).map_err(failed)?;
+        let owner = Owner::claim(&self.folder);
+        let number = owner.number();
+        // Writers mark what is running as this process's.
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+        writer.create_scalar_function("this_process", 0, flags, move |_| Ok(number)).map_err(failed)?;
         match migrate(&mut writer) {
             Ok(()) => {}
             Err(Refused::Sqlite(error)) => return Err(failed(error)),
@@ -122,13 +147,12 @@ impl Inner {
                 return Err(Error::new(ErrorKind::Unsupported, message).sent(Sent::No).code("newer"));
             }
         }
-        // Nothing of this process can be running yet.
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        messages::interrupt_running(&transaction).and_then(|()| transaction.commit()).map_err(failed)?;
+        messages::interrupt_left(&transaction, &owner).and_then(|()| transaction.commit()).map_err(failed)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = connect(&path, flags).map_err(failed)?;
         reader.pragma_update(None, "query_only", true).map_err(failed)?;
-        Ok(Database { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        Ok(Database { writer: Mutex::new(writer), reader: Mutex::new(reader), owner })
     }
 }
 
@@ -147,6 +171,7 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // What was committed survives the process's end whatever happens to it; of a power cut, only the last moments may be lost.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
+    words::install(&connection)?;
     Ok(connection)
 }
 

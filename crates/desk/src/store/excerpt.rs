@@ -1,5 +1,7 @@
 //! The place in a text where something stands: [`excerpt`].
 
+use super::words::stands_alone;
+
 /// Characters before the place, and in all.
 const BEFORE: usize = 40;
 const LENGTH: usize = 160;
@@ -15,11 +17,13 @@ pub(super) fn excerpt(text: &str, terms: &[String]) -> String {
     format!("{}{line}{}", if before > 0 { "…" } else { "" }, if cut { "…" } else { "" })
 }
 
-/// Where `term` begins in `text`, at the beginning of a word, whatever the case.
+/// Where `term` begins in `text`, at the beginning of a word as the index has them, whatever the case.
 fn find(text: &str, term: &str) -> Option<usize> {
     let mut in_word = false;
     text.char_indices().find_map(|(at, char)| {
-        let begins = !std::mem::replace(&mut in_word, char.is_alphanumeric()) && in_word;
+        let alone = stands_alone(char);
+        let begins = alone || (!in_word && char.is_alphanumeric());
+        in_word = char.is_alphanumeric() && !alone;
         (begins && starts_with(&text[at..], term)).then_some(at)
     })
 }
@@ -39,6 +43,9 @@ mod tests {
         check("Hello there", "the", "Hello there");
         check("a\n\nb  c", "c", "a b c");
         check("", "c", "");
+        let long = format!("{}天気予報{}", "晴".repeat(60), "雨".repeat(200));
+        assert!(excerpt(&long, &["予報".into()]).contains("天気予報"));
+        assert!(excerpt(&format!("{}GPUで推論", "語".repeat(200)), &["gpu".into()]).ends_with("GPUで推論"));
         let long = format!("{} Ärger {}", "wort ".repeat(30), "ende ".repeat(50));
         let shown = excerpt(&long, &["ärger".into()]);
         assert!(shown.starts_with('…') && shown.ends_with('…') && shown.contains("Ärger"), "{shown}");

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
     Answer, AnswerState, Attachment, Message, Role, SegmentEnd, Store, conversations::key_of, migrations::BITS, now,
+    owner::Owner,
 };
 use crate::Problem;
 
@@ -114,7 +115,8 @@ pub(super) fn insert(transaction: &Transaction<'_>, conversation: i64, message: 
     let key = conversation << BITS | number;
     let running = message.answer.as_ref().is_some_and(|answer| answer.state == AnswerState::Running);
     transaction.execute(
-        "INSERT INTO messages (key, id, parent, role, content, running, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (key, id, parent, role, content, running, created_at)
+         VALUES (?, ?, ?, ?, ?, iif(?, this_process(), 0), ?)",
         params![
             key,
             message.id,
@@ -175,7 +177,7 @@ fn messages_within(connection: &Connection, first: i64, end: i64) -> rusqlite::R
             created_at: row.get::<_, i64>(6)? as u64,
             answer: read_answer(row.get::<_, Option<String>>(5)?.as_deref()),
         };
-        complete(connection, key, row.get(7)?, &mut message)?;
+        complete(connection, key, row.get::<_, i64>(7)? != 0, &mut message)?;
         messages.push(message);
     }
     Ok(messages)
@@ -208,12 +210,20 @@ fn add_pieces(connection: &Connection, key: i64, answer: &mut Answer) -> rusqlit
     Ok(())
 }
 
-/// What a process left behind that ended while answers came.
-pub(super) fn interrupt_running(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare("SELECT key, answer FROM messages WHERE running")?;
-    let running = statement.query_map((), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?)))?;
-    let running: Vec<_> = running.collect::<rusqlite::Result<_>>()?;
-    for (key, answer) in running {
+/// Whether a process has left behind an answer that was coming.
+pub(super) fn has_left(connection: &Connection, owner: &Owner) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare("SELECT DISTINCT running FROM messages WHERE running")?;
+    let mut numbers = statement.query_map((), |row| row.get::<_, i64>(0))?;
+    numbers.try_fold(false, |left, number| Ok(left || owner.has_ended(number?)))
+}
+
+/// What processes left behind that ended while answers came.
+pub(super) fn interrupt_left(transaction: &Transaction<'_>, owner: &Owner) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare("SELECT key, running, answer FROM messages WHERE running")?;
+    let running = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let running: Vec<(i64, i64, Option<String>)> = running.collect::<rusqlite::Result<_>>()?;
+    let left = running.into_iter().filter(|(_, number, _)| owner.has_ended(*number));
+    for (key, _, answer) in left {
         let mut answer = read_answer(answer.as_deref()).unwrap_or_default();
         add_pieces(transaction, key, &mut answer)?;
         let error = Error::new(ErrorKind::Interrupted, "Longshore ended while the answer came");

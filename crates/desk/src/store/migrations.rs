@@ -10,7 +10,9 @@ pub(super) const BITS: u32 = 20;
 
 /// Each makes the next form out of the one before it. Never changed once it has been released: what is to be different
 /// is one more line.
-const MIGRATIONS: &[&str] = &["CREATE TABLE conversations (
+const MIGRATIONS: &[&str] = &[FIRST, SEPARATED];
+
+const FIRST: &str = "CREATE TABLE conversations (
         key INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         title TEXT NOT NULL,
@@ -81,7 +83,49 @@ const MIGRATIONS: &[&str] = &["CREATE TABLE conversations (
     CREATE TRIGGER conversations_gone AFTER DELETE ON conversations BEGIN
         INSERT INTO titles (titles, rowid, title) VALUES ('delete', old.key, old.title);
         DELETE FROM messages WHERE key >= old.key << 20 AND key < (old.key + 1) << 20;
-    END;"];
+    END;";
+
+/// The index has writings without spaces character by character; `words` gives the function. What it indexes is not what
+/// stands in the tables, so it keeps no texts and reads none.
+const SEPARATED: &str = "DROP TRIGGER messages_made;
+    DROP TRIGGER messages_changed;
+    DROP TRIGGER messages_gone;
+    DROP TRIGGER conversations_made;
+    DROP TRIGGER conversations_renamed;
+    DROP TRIGGER conversations_gone;
+    DROP TABLE bodies;
+    DROP TABLE titles;
+    CREATE VIRTUAL TABLE bodies USING fts5 (
+        content, content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    );
+    CREATE VIRTUAL TABLE titles USING fts5 (
+        title, content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    );
+    INSERT INTO bodies (rowid, content) SELECT key, separated(content) FROM messages;
+    INSERT INTO titles (rowid, title) SELECT key, separated(title) FROM conversations;
+    CREATE TRIGGER messages_made AFTER INSERT ON messages BEGIN
+        INSERT INTO bodies (rowid, content) VALUES (new.key, separated(new.content));
+    END;
+    CREATE TRIGGER messages_changed AFTER UPDATE OF content ON messages BEGIN
+        INSERT INTO bodies (bodies, rowid, content) VALUES ('delete', old.key, separated(old.content));
+        INSERT INTO bodies (rowid, content) VALUES (new.key, separated(new.content));
+    END;
+    CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN
+        INSERT INTO bodies (bodies, rowid, content) VALUES ('delete', old.key, separated(old.content));
+        DELETE FROM attachments WHERE message = old.key;
+        DELETE FROM pieces WHERE message = old.key;
+    END;
+    CREATE TRIGGER conversations_made AFTER INSERT ON conversations BEGIN
+        INSERT INTO titles (rowid, title) VALUES (new.key, separated(new.title));
+    END;
+    CREATE TRIGGER conversations_renamed AFTER UPDATE OF title ON conversations BEGIN
+        INSERT INTO titles (titles, rowid, title) VALUES ('delete', old.key, separated(old.title));
+        INSERT INTO titles (rowid, title) VALUES (new.key, separated(new.title));
+    END;
+    CREATE TRIGGER conversations_gone AFTER DELETE ON conversations BEGIN
+        INSERT INTO titles (titles, rowid, title) VALUES ('delete', old.key, separated(old.title));
+        DELETE FROM messages WHERE key >= old.key << 20 AND key < (old.key + 1) << 20;
+    END;";
 
 /// Why a file is not brought up to date.
 pub(super) enum Refused {
@@ -109,4 +153,34 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Refused> {
         transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     }
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::words;
+
+    #[test]
+    fn an_older_file_is_found_in_anew() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        words::install(&connection).unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let add = "INSERT INTO conversations (key, id, title, system, sampling, created_at, updated_at)
+                   VALUES (7, 'c', '天気予報', '', '{}', 0, 0);
+                   INSERT INTO messages (key, id, role, content, created_at) VALUES (7340033, 'm', 'user', '東京の雨', 0);";
+        connection.execute_batch(add).unwrap();
+        let Ok(()) = migrate(&mut connection) else { panic!("not brought up to date") };
+        let found = |table: &str, words: &str| {
+            let count = format!("SELECT count(*) FROM {table} WHERE {table} MATCH ?");
+            connection.query_row(&count, [words], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((found("bodies", "\"京 の\""), found("titles", "\"予 報\"")), (1, 1));
+        connection.execute("DELETE FROM conversations", ()).unwrap();
+        assert_eq!((found("bodies", "\"京 の\""), found("titles", "\"予 報\"")), (0, 0));
+        // Another time there is nothing to do; and what a newer program made is left alone.
+        assert!(migrate(&mut connection).is_ok());
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(Refused::Newer(99))));
+    }
 }

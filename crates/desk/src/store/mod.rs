@@ -11,7 +11,9 @@ mod excerpt;
 mod messages;
 mod migrations;
 mod model;
+mod owner;
 mod search;
+mod words;
 
 pub use database::Store;
 pub(crate) use database::next;

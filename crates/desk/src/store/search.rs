@@ -1,16 +1,19 @@
 //! The list of conversations, and full-text search over it.
 //!
-//! A conversation is found if each word of the query begins a word somewhere in it, in its title or in any message; the
-//! latest comes first. What the index finds are keys alone, so a word that stands everywhere costs a pass over numbers;
+//! A conversation is found if each word of the query begins a word somewhere in it, in its title or in any message; in
+//! writings without spaces it may stand anywhere ([`super::words`]). The latest comes first. What the index finds are keys alone, so a word that stands everywhere costs a pass over numbers;
 //! only what is shown is looked up.
 
 use longshore_core::Error;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{ConversationSummary, Store, excerpt::excerpt, migrations::BITS};
+use super::{
+    ConversationSummary, Store,
+    excerpt::excerpt,
+    migrations::BITS,
+    words::{separated, terms},
+};
 
-/// Words of a query that are looked for; what comes after them is not.
-const WORDS: usize = 8;
 /// The longest list.
 const MOST: usize = 500;
 
@@ -45,12 +48,6 @@ impl Store {
     }
 }
 
-/// The words of a query, in lower case.
-fn terms(query: &str) -> Vec<String> {
-    let words = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.take(WORDS).map(str::to_lowercase).collect()
-}
-
 /// Conversations by their keys, ascending, each with a message in which a word stands, if it is not in the title alone.
 struct Found(Vec<(i64, Option<i64>)>);
 
@@ -82,8 +79,9 @@ fn found(connection: &Connection, terms: &[String]) -> rusqlite::Result<Found> {
 }
 
 fn with_word(connection: &Connection, term: &str) -> rusqlite::Result<Found> {
-    // As a string of FTS5's own syntax, in which nothing but the quote has a meaning; a word has none.
-    let pattern = format!("\"{term}\"*");
+    // As a string of FTS5's own syntax, in which nothing but the quote has a meaning; a word has none. Several in it are a
+    // phrase, of which the last may go on.
+    let pattern = format!("\"{}\"*", separated(term));
     let mut list: Vec<(i64, Option<i64>)> = Vec::new();
     let mut bodies = connection.prepare("SELECT rowid FROM bodies WHERE bodies MATCH ? ORDER BY rowid")?;
     let mut rows = bodies.query([&pattern])?;

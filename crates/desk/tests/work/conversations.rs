@@ -93,6 +93,20 @@ async fn what_was_said_is_found() {
     }
     assert_eq!(found("%22*").await, none);
 
+    // Where words are not written apart, they are found wherever they stand, in texts and in titles.
+    let rain = import("# 天気予報\n\n## You\n\n明日の東京は雨ですか\n\n## Assistant\n\nGPUで한국어도 합니다").await;
+    let of_rain = [rain.clone()];
+    for query in ["東京", "京", "明日", "雨です", "予報", "gpu", "국어", "東京 予報"] {
+        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(found(&query).await, of_rain, "{query}");
+    }
+    let backwards: String = "京東".bytes().map(|byte| format!("%{byte:02x}")).collect();
+    assert_eq!(found(&backwards).await, none);
+    page.ask(Method::PATCH, &format!("conversations/{rain}"), json!({"title": "別"})).await;
+    let title: String = "予報".bytes().map(|byte| format!("%{byte:02x}")).collect();
+    assert_eq!(found(&title).await, none);
+    page.ask(Method::DELETE, &format!("conversations/{rain}"), Value::Null).await;
+
     let listed = page.get("conversations?q=fin").await;
     assert!(text(&listed["conversations"][0]["snippet"]).contains("It is a fin"), "{listed}");
     let first = page.get("conversations?limit=1").await;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::page::{Page, server, sim, text, until};
@@ -32,10 +33,22 @@ async fn what_had_come_outlives_the_process() {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let said = lines.map(Result::unwrap).find_map(|line| line.split_once(SAVED).map(|(_, id)| id.trim().to_owned()));
     let id = said.unwrap();
+    // While it lives, another process on the same folder sees the answer come, and cannot stop it.
+    let page = Page::open(folder.path(), Vec::new(), None).await;
+    let message = page.get(&format!("conversations/{id}")).await["messages"][1].clone();
+    assert_eq!(message["answer"]["state"], "running", "{message}");
+    let answer = format!("answers/{}", text(&message["id"]));
+    let (status, refused) = page.ask(Method::POST, &format!("{answer}/stop"), json!({})).await;
+    assert_eq!((status, &refused["next"]), (409, &json!("stop it there")), "{refused}");
+    let mut following = page.follow(&message).await;
+    assert!(text(&following.until("text").await["text"]).contains(' '));
     // SIGKILL, where there is such a thing.
     child.kill().unwrap();
     child.wait().unwrap();
 
+    // The one that was there already sees it, and so does the next one.
+    assert_eq!(following.until("done").await["answer"]["state"], "interrupted");
+    drop(page);
     let page = Page::open(folder.path(), Vec::new(), None).await;
     let conversation = page.get(&format!("conversations/{id}")).await;
     let message = &conversation["messages"][1];
