@@ -1,5 +1,7 @@
 //! What the desk is told by the program that it lives in: [`House`].
 
+use std::path::PathBuf;
+
 use longshore_client::Fleet;
 use longshore_config::{Config, Loaded, Problems};
 use longshore_core::Error;
@@ -27,4 +29,10 @@ pub trait House: Send + Sync {
     /// # Errors
     /// As [`House::build`].
     fn measured(&self, config: &Config, at_once: usize) -> Result<Fleet, Error>;
+
+    /// A program that is a simulated server when its first argument is `sim`: what a benchmark proves the client's
+    /// accuracy with. `None` where there is none.
+    fn simulator(&self) -> Option<PathBuf> {
+        None
+    }
 }

@@ -51,6 +51,11 @@ impl House for Home {
     fn measured(&self, config: &Config, at_once: usize) -> Result<Fleet, Error> {
         self.tuned(config, |fleet| longshore_bench::load::plain(fleet, at_once))
     }
+
+    /// This program simulates as well.
+    fn simulator(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
 }
 
 fn error(failure: Failure) -> Error {

@@ -30,6 +30,8 @@ pub(super) struct Hello {
     pub engine: bool,
     /// Whether the gateway wants a token of its clients.
     pub gateway_token: bool,
+    /// Whether benchmarks can prove the client's accuracy with a simulator.
+    pub simulator: bool,
 }
 
 /// Whose desk it is.
@@ -44,5 +46,6 @@ async fn hello(State(desk): State<Desk>) -> Json<Hello> {
         data_folder: options.data_folder.display().to_string(),
         engine: options.engine,
         gateway_token: options.loaded.config.gateway.token.is_some(),
+        simulator: options.house.simulator().is_some(),
     })
 }

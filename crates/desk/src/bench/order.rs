@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use longshore_bench::{
+    certificate::Certifier,
     run::{Plan, Subject},
     schedule::{Process, Schedule, Stop},
     workload::{self, Prompts, Workload},
@@ -71,6 +72,9 @@ pub(crate) struct Order {
     /// What counts as good, such as `ttft=200ms,e2e=2s`.
     #[serde(default)]
     slo: Option<String>,
+    /// Whether the load is replayed against a simulator afterwards, to prove the client's accuracy; yes, if nothing is said.
+    #[serde(default)]
+    certificate: Option<bool>,
 }
 
 impl Order {
@@ -127,11 +131,17 @@ impl Order {
         let mut config = desk.settings().config.clone();
         let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) else {
             let fleet = desk.options.house.measured(&config, at_once)?;
-            let first = fleet.servers().next().unwrap_or_default().to_owned();
-            let name = self.server.clone().unwrap_or(first);
-            if !fleet.servers().any(|known| known == name) {
+            let mut known = fleet.servers();
+            let name = match (&self.server, known.next(), known.next()) {
+                (Some(name), ..) => name.clone(),
+                (None, Some(only), None) => only.to_owned(),
+                // Each call goes where the fleet sends it.
+                (None, ..) => "fleet".into(),
+            };
+            if self.server.is_some() && !fleet.servers().any(|known| known == name) {
                 return Err(Error::invalid(format!("there is no server `{name}`")));
             }
+            drop(known);
             return Ok((fleet, name));
         };
         let (url, grpc) = match url.split_once("://") {
@@ -195,6 +205,12 @@ impl Order {
 
     fn question(&self) -> &str {
         self.prompt.as_deref().filter(|prompt| !prompt.trim().is_empty()).unwrap_or(QUESTION)
+    }
+
+    /// What proves the client's accuracy, if that is wanted and there is a simulator.
+    pub(super) fn certifier(&self, desk: &Desk) -> Option<Certifier> {
+        let program = desk.options.house.simulator().filter(|_| self.certificate != Some(false))?;
+        Some(Certifier { program })
     }
 
     /// What is measured, in words.

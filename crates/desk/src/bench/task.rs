@@ -1,7 +1,10 @@
 //! One benchmark under way: [`Bench`], and the events that tell of it, which can be read from the beginning.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -84,10 +87,8 @@ impl Bench {
                 let workload = order.workload(&fleet).await?;
                 let subject = order.subject(name, &plan, &workload);
                 let target = Target::new(Arc::new(fleet), Arc::new(workload));
-                // The client's accuracy is proven by the command line, which has a simulator to prove it against.
-                Runner { target, plan, subject, pages: Vec::new(), certifier: None, live: Arc::default() }
-                    .told(&task)
-                    .await
+                let certifier = order.certifier(&desk);
+                Runner { target, plan, subject, pages: Vec::new(), certifier, live: Arc::default() }.told(&task).await
             };
             let result = tokio::select! {
                 result = work => result,
@@ -167,16 +168,24 @@ trait Told {
 impl Told for Runner {
     async fn told(self, bench: &Arc<Bench>) -> Result<Run, Error> {
         let (live, began) = (Arc::clone(&self.live), Instant::now());
+        // What is replayed against the simulator says nothing of the server, and is not counted.
+        let replaying = AtomicBool::new(false);
         let counting = async {
             let (mut before, mut at) = (live.seen(), Instant::now());
             loop {
                 tokio::time::sleep(EVERY).await;
+                if replaying.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let (now, seconds) = (live.seen(), at.elapsed().as_secs_f64());
                 bench.tell("progress", &progress(before, now, seconds, began.elapsed()), false);
                 (before, at) = (now, Instant::now());
             }
         };
-        let notify = |notice: Notice| bench.tell("stage", &stage(notice), false);
+        let notify = |notice: Notice| {
+            replaying.store(matches!(notice, Notice::Certifying { .. }), Ordering::Relaxed);
+            bench.tell("stage", &stage(notice), false);
+        };
         tokio::select! {
             result = self.run(notify, bench.cancel.subscribe()) => result,
             () = counting => Err(Error::new(ErrorKind::Cancelled, "it was called off")),

@@ -11,14 +11,22 @@ async fn a_run_is_watched_kept_reported_and_compared() {
     let rig = Rig::new(&servers(&[("sim", &server.url())])).await;
     let order = json!({ "server": "sim", "model": "m", "op": "chat", "tokens": 4, "concurrency": [2], "requests": 20 });
     let mut ids = Vec::new();
-    for _ in 0..2 {
-        let begun = rig.post("bench", order.clone()).await.with(202);
+    for certificate in [true, false] {
+        let mut order = order.clone();
+        order["certificate"] = json!(certificate);
+        let begun = rig.post("bench", order).await.with(202);
         let id = begun["id"].as_str().unwrap();
         let mut events = rig.stream(&format!("bench/{id}/events")).await;
         events.until("stage", |stage| stage["phase"] == "running").await;
+        if certificate {
+            events.until("stage", |stage| stage["phase"] == "certifying" && stage["load"] == "C=2").await;
+        }
         let done = events.until("done", |_| true).await;
         assert_eq!(done["run"]["levels"][0]["success"]["count"], done["run"]["levels"][0]["success"]["of"], "{done}");
         assert!(events.next().await.is_none());
+        // That the accuracy could not be proven is told, and costs nothing of what was measured.
+        let problems = done["run"]["certificate"]["problems"].as_array().map(Vec::len);
+        assert_eq!(problems, certificate.then_some(2), "{done}");
         ids.push(done["run"]["id"].as_str().unwrap().to_owned());
     }
     let runs = rig.get("bench/runs").await.with(200);

@@ -45,6 +45,11 @@ impl House for House1 {
         fleet.limits.in_flight = at_once.max(1);
         Fleet::builder(fleet).build()
     }
+
+    /// One that does not start: the browser's tests have the real one.
+    fn simulator(&self) -> Option<PathBuf> {
+        Some("there/is/no/such/program".into())
+    }
 }
 
 /// A desk that is served until this is dropped.
