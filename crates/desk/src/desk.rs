@@ -97,25 +97,12 @@ impl Desk {
         let closing = CancellationToken::new();
         let store = Store::new(&options.data_folder);
         let settings = &options.loaded.config.desk;
-        let bytes = settings.calls_bytes.as_usize();
-        let kept = calls::Limits {
-            calls: settings.calls_kept as usize,
-            bytes,
-            call_bytes: bytes / 64,
-            ..calls::Limits::default()
-        };
-        let limits = chat::Limits {
-            continue_elsewhere: settings.continue_elsewhere,
-            answer_bytes: settings.answer_bytes.as_usize(),
-            attachment_bytes: settings.attachment_bytes.as_usize(),
-            ..chat::Limits::default()
-        };
         let samples = Arc::new(Samples::new(settings.samples_minutes));
         let watched: Arc<Watched> = Arc::default();
         let observers: Vec<Arc<dyn Observer>> = vec![samples.clone(), watched.clone()];
         let desk = Self(Arc::new(Parts {
-            calls: Recorder::new(kept, observers),
-            answers: Answers::new(store.clone(), limits, closing.clone()),
+            calls: Recorder::new(of_calls(settings), observers),
+            answers: Answers::new(store.clone(), of_answers(settings), closing.clone()),
             store,
             live: LiveFleet::new(fleet),
             settings: ArcSwap::from_pointee(options.loaded.clone()),
@@ -157,6 +144,10 @@ impl Desk {
 
     /// These settings hold from now on; with a fleet, where they make another one.
     pub(crate) fn put_in_effect(&self, loaded: Loaded, fleet: Option<Fleet>) {
+        let settings = &loaded.config.desk;
+        self.calls.limit(of_calls(settings));
+        self.answers.limit(of_answers(settings));
+        self.samples.keep(settings.samples_minutes);
         self.settings.store(Arc::new(loaded));
         if let Some(fleet) = fleet {
             for drained in self.live.now().drained() {
@@ -195,5 +186,19 @@ impl Desk {
     /// Ends the streams and the tasks of the desk, so that the server can come to its end.
     pub fn close(&self) {
         self.closing.cancel();
+    }
+}
+
+fn of_calls(settings: &longshore_config::Desk) -> calls::Limits {
+    let bytes = settings.calls_bytes.as_usize();
+    calls::Limits { calls: settings.calls_kept as usize, bytes, call_bytes: bytes / 64, ..calls::Limits::default() }
+}
+
+fn of_answers(settings: &longshore_config::Desk) -> chat::Limits {
+    chat::Limits {
+        continue_elsewhere: settings.continue_elsewhere,
+        answer_bytes: settings.answer_bytes.as_usize(),
+        attachment_bytes: settings.attachment_bytes.as_usize(),
+        ..chat::Limits::default()
     }
 }

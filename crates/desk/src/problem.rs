@@ -73,13 +73,14 @@ pub struct SettingProblem {
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let mut problem: Self = serde_json::from_value(dialect::problem(error)).unwrap_or_default();
-        problem.next = next(error.kind()).map(str::to_owned);
+        let asked = !problem.attempts.is_empty();
+        problem.next = next(error.kind(), asked).map(str::to_owned);
         problem
     }
 }
 
-/// What a person can do about it.
-fn next(kind: ErrorKind) -> Option<&'static str> {
+/// What a person can do about it; `asked`: a server was.
+fn next(kind: ErrorKind, asked: bool) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Connect => "check that the server runs and that its address is right, under Servers",
         ErrorKind::Timeout => "try again, or give it more time under Settings",
@@ -90,6 +91,11 @@ fn next(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Overloaded => "wait a moment and try again",
         ErrorKind::Interrupted => "keep what has come, or ask again",
         ErrorKind::TooLarge => "send less, or raise the limit that is named, under Settings",
+        ErrorKind::Unsupported => "choose a server that can do this: Servers tells what each can",
+        ErrorKind::Protocol if asked => {
+            "check under Servers that what answers there is a model server, and of which kind"
+        }
+        ErrorKind::Server if asked => "look into the server's own log for the reason, and try again",
         _ => return None,
     })
 }

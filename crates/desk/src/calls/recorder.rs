@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use longshore_core::{Backend, Call, Error, call::CacheUse};
 use tokio::sync::broadcast;
@@ -51,7 +52,7 @@ pub enum Source {
 }
 
 impl Source {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Desk => "desk",
             Self::Gateway => "gateway",
@@ -65,7 +66,7 @@ impl Source {
 pub struct Recorder(Arc<Inner>);
 
 struct Inner {
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     observers: Vec<Arc<dyn Observer>>,
     ring: Mutex<Ring>,
     said: broadcast::Sender<CallSummary>,
@@ -81,11 +82,27 @@ struct Ring {
     bytes: usize,
 }
 
+impl Ring {
+    /// The oldest go first.
+    fn forget(&mut self, limits: &Limits) {
+        while self.ended.len() > limits.calls || self.bytes > limits.bytes {
+            let Some((_, bytes)) = self.ended.pop_front() else { break };
+            self.bytes -= bytes;
+        }
+    }
+}
+
 impl Recorder {
     /// Nothing recorded yet. `observers` are told of every call.
     pub fn new(limits: Limits, observers: Vec<Arc<dyn Observer>>) -> Self {
         let (said, _) = broadcast::channel(BEHIND);
-        Self(Arc::new(Inner { limits, observers, ring: Mutex::default(), said }))
+        Self(Arc::new(Inner { limits: ArcSwap::from_pointee(limits), observers, ring: Mutex::default(), said }))
+    }
+
+    /// These limits hold from now on; what is beyond them is forgotten.
+    pub fn limit(&self, limits: Limits) {
+        self.ring().forget(&limits);
+        self.0.limits.store(Arc::new(limits));
     }
 
     /// The same backend, whose calls are recorded as those of `from`. Nothing is held back.
@@ -151,7 +168,7 @@ impl Recorder {
         let entry = {
             let mut ring = self.ring();
             ring.count += 1;
-            let entry = Arc::new(Entry::new(ring.count, call, from, &self.0.limits));
+            let entry = Arc::new(Entry::new(ring.count, call, from, &self.0.limits.load()));
             ring.running.insert(entry.number, Arc::clone(&entry));
             entry
         };
@@ -169,14 +186,11 @@ impl Recorder {
         let Some(seen) = entry.ended(outcome, error) else { return };
         {
             let bytes = entry.bytes();
-            let (mut ring, limits) = (self.ring(), &self.0.limits);
+            let mut ring = self.ring();
             ring.running.remove(&entry.number);
             ring.ended.push_back((Arc::clone(entry), bytes));
             ring.bytes += bytes;
-            while ring.ended.len() > limits.calls || ring.bytes > limits.bytes {
-                let Some((_, bytes)) = ring.ended.pop_front() else { break };
-                ring.bytes -= bytes;
-            }
+            ring.forget(&self.0.limits.load());
         }
         for observer in &self.0.observers {
             observer.ended(&seen);

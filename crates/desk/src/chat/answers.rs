@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use futures_core::Stream;
 use longshore_core::{Backend, Error, ErrorKind, Sent, call::Chat};
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub struct Answers(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     /// Ends them all, with the process.
     closing: CancellationToken,
     running: Mutex<HashMap<String, Arc<Running>>>,
@@ -99,12 +100,17 @@ pub(super) struct Running {
 impl Answers {
     /// None yet. They are written down in `store`, and end with `closing`.
     pub fn new(store: Store, limits: Limits, closing: CancellationToken) -> Self {
-        Self(Arc::new(Inner { store, limits, closing, running: Mutex::default() }))
+        Self(Arc::new(Inner { store, limits: ArcSwap::from_pointee(limits), closing, running: Mutex::default() }))
     }
 
     /// How much is done at once, and how much is taken in.
-    pub fn limits(&self) -> &Limits {
-        &self.0.limits
+    pub fn limits(&self) -> Arc<Limits> {
+        self.0.limits.load_full()
+    }
+
+    /// These limits hold for what begins from now on.
+    pub fn limit(&self, limits: Limits) {
+        self.0.limits.store(Arc::new(limits));
     }
 
     /// Whether so many more may begin.
@@ -112,7 +118,7 @@ impl Answers {
     /// # Errors
     /// `Overloaded`, with the limit.
     pub fn check_room(&self, more: usize) -> Result<(), Error> {
-        let most = self.0.limits.answers_at_once;
+        let most = self.limits().answers_at_once;
         if self.running().len() + more <= most {
             return Ok(());
         }
@@ -126,7 +132,7 @@ impl Answers {
         let id = asked.message.id.clone();
         self.running().insert(id.clone(), Arc::clone(&running));
         let ended = Ended { answers: self.clone(), id };
-        let run = Run::new(self.0.store.clone(), backend, asked, running, &self.0.limits, self.0.closing.clone());
+        let run = Run::new(self.0.store.clone(), backend, asked, running, &self.limits(), self.0.closing.clone());
         tokio::spawn(async move {
             run.run().await;
             drop(ended);

@@ -2,11 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use longshore_core::CacheStatus;
+use longshore_core::{CacheStatus, capability::OpKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -85,7 +88,7 @@ pub(crate) struct Present {
 pub(crate) struct Samples {
     counts: Mutex<Counts>,
     kept: Mutex<VecDeque<Sample>>,
-    most: usize,
+    most: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -108,7 +111,18 @@ struct Bucket {
 impl Samples {
     /// Keeps so many minutes.
     pub(crate) fn new(minutes: u32) -> Self {
-        Self { counts: Mutex::default(), kept: Mutex::default(), most: minutes as usize * 60 }
+        let samples = Self { counts: Mutex::default(), kept: Mutex::default(), most: AtomicUsize::default() };
+        samples.keep(minutes);
+        samples
+    }
+
+    /// So many minutes are kept from now on; what is older is forgotten.
+    pub(crate) fn keep(&self, minutes: u32) {
+        let most = minutes as usize * 60;
+        self.most.store(most, Ordering::Relaxed);
+        let mut kept = self.kept();
+        let old = kept.len().saturating_sub(most);
+        kept.drain(..old);
     }
 
     /// Ends the second.
@@ -136,8 +150,8 @@ impl Samples {
             running: present.running,
             rss_bytes: present.rss_bytes,
         };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= self.most {
+        let mut kept = self.kept();
+        if kept.len() >= self.most.load(Ordering::Relaxed) {
             kept.pop_front();
         }
         kept.push_back(sample.clone());
@@ -146,7 +160,7 @@ impl Samples {
 
     /// The last so many minutes, oldest first.
     pub(crate) fn last(&self, minutes: u32) -> Vec<Sample> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept();
         let wanted = (minutes as usize).saturating_mul(60);
         kept.iter().skip(kept.len().saturating_sub(wanted)).cloned().collect()
     }
@@ -155,6 +169,10 @@ impl Samples {
     pub(crate) fn lately(&self, server: &str) -> (Option<f64>, Option<f64>) {
         let mut times: Vec<f64> = self.counts().lately.get(server).into_iter().flatten().copied().collect();
         (percentile(&mut times, 0.5), percentile(&mut times, 0.95))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Sample>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -204,7 +222,9 @@ impl Observer for Samples {
         }
         let Some(server) = &seen.server else { return };
         let total = milliseconds(seen.total);
-        if seen.outcome == "ok" {
+        // How long a load or a list takes says nothing of how long an answer does.
+        let answers = matches!(seen.op, OpKind::Chat | OpKind::Complete | OpKind::Embed | OpKind::Infer);
+        if answers && seen.outcome == "ok" {
             counts.note(server, total);
         }
         let Some(bucket) = counts.bucket(server) else { return };
@@ -214,6 +234,9 @@ impl Observer for Samples {
             let times = times(bucket);
             times.extend(time.filter(|_| times.len() < TIMES));
         };
+        if !answers {
+            return;
+        }
         put(|bucket| &mut bucket.ttft, seen.ttft.map(milliseconds));
         put(|bucket| &mut bucket.itl, seen.itl.map(milliseconds));
         put(|bucket| &mut bucket.latency, Some(total));
@@ -285,12 +308,14 @@ mod tests {
         }
         let failed = Failed { server: "b".into(), protocol: Protocol::Rest, reason: "no".into() };
         samples.ended(&Seen { failed: vec![failed], cache: Some(CacheStatus::Miss), ..seen("a", "interrupted", 50) });
+        // A load takes its time, which is no answer's.
+        samples.ended(&Seen { op: OpKind::Load, ..seen("a", "ok", 9000) });
         samples.text(&"a".into());
         samples.ended(&seen("fleet", "ok", 1));
         let sample = samples.take(present(&[("a", 0), ("b", 0), ("c", 2)]));
         assert!(!sample.servers.contains_key("fleet"));
         let a = &sample.servers["a"];
-        assert_eq!((a.requests, a.errors, a.tokens_per_second), (5, 1, Some(1.0)));
+        assert_eq!((a.requests, a.errors, a.tokens_per_second), (6, 1, Some(1.0)));
         assert_eq!(
             (a.latency_p50_ms, a.latency_p95_ms, a.ttft_p50_ms, a.itl_p50_ms),
             (Some(30.0), Some(50.0), Some(15.0), None)

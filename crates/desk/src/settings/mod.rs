@@ -11,7 +11,7 @@ pub(crate) use edit::Edit;
 
 /// Settings that only a new start puts into effect.
 pub(crate) fn needs_restart(path: &str) -> bool {
-    const SECTIONS: [&str; 4] = ["gateway", "logging", "metrics", "desk"];
+    const SECTIONS: [&str; 3] = ["gateway", "logging", "metrics"];
     let section = path.split(['.', '[']).next().unwrap_or_default();
     SECTIONS.contains(&section) || path == "engine.threads"
 }

@@ -52,6 +52,30 @@ async fn a_change_keeps_the_comments_and_holds_at_once() {
 }
 
 #[tokio::test]
+async fn the_desks_own_settings_hold_at_once() {
+    let server = sim(vec![Model::chat("m")]).await;
+    let rig = Rig::new(&servers(&[("sim", &server.url())])).await;
+    let view = rig.get("settings").await.with(200);
+    assert_eq!(find(&view, "desk.calls_kept")["effect"], "live");
+    let saved = put(
+        &rig,
+        json!([{ "path": "desk.calls_kept", "value": 10 }, { "path": "desk.attachment_bytes", "value": "1KiB" }]),
+    );
+    assert_eq!(saved.await.with(200)["restart"], json!([]));
+    let gateway = rig.desk.gateway();
+    for _ in 0..12 {
+        let call = Call::new(Op::ServerInfo).server("sim");
+        gateway.call(call).await.unwrap().collect().await.unwrap();
+    }
+    assert_eq!(rig.get("calls?limit=100").await.with(200)["calls"].as_array().unwrap().len(), 10);
+    let id = rig.post("conversations", json!({})).await.with(201)["id"].as_str().unwrap().to_owned();
+    let attachment = json!({ "name": "a.txt", "media_type": "text/plain", "data": "YWFh".repeat(400) });
+    let ask = json!({ "content": "x", "attachments": [attachment], "targets": [{ "model": "m" }] });
+    let refused = rig.post(&format!("conversations/{id}/ask"), ask).await.with(400);
+    assert!(refused["detail"].as_str().unwrap().contains("a.txt"), "{refused}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_changes_nothing() {
     let before = "# mine\nretry:\n  max_attempts: 3 # enough\n";
     let rig = Rig::new(before).await;
