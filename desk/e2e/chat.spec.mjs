@@ -73,6 +73,28 @@ describe("with the built-in model alone", () => {
     await page.getByText("Today").waitFor();
   });
 
+  test("the search finds words that are not written apart", async () => {
+    const { id } = await program.opened.api("POST", "conversations/import", { markdown: "# 港\n\n## You\n\n明日の天気予報を教えて\n\n## Assistant\n\n晴れです" });
+    const search = page.getByRole("searchbox", { name: "Search in conversations" });
+    await search.fill("予報");
+    await page.getByText(/1 match/).waitFor();
+    await page.locator("mark", { hasText: "予報" }).first().waitFor();
+    await program.opened.api("DELETE", `conversations/${id}`);
+    await page.getByRole("button", { name: "Clear the search" }).first().click();
+    await page.getByText("Today").waitFor();
+  });
+
+  test("the built-in model can be asked by tensors", async () => {
+    const before = new URL(page.url()).hash;
+    await page.evaluate(() => (location.hash = "#/infer"));
+    const input = page.getByRole("region", { name: "Input text_input" });
+    await input.getByLabel("Texts").fill("What is streaming?");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByRole("region", { name: "Output text_output" }).getByText(/\w{3}/).first().waitFor();
+    await page.evaluate((hash) => (location.hash = hash), before);
+    await answered(page);
+  });
+
   test("system prompt and sampling are kept", async () => {
     await page.getByRole("button", { name: "System prompt and sampling" }).click();
     await page.getByRole("textbox", { name: "System prompt" }).fill("Be short.");
@@ -151,14 +173,29 @@ describe("with servers", () => {
     await Promise.all([program.stop(), one.stop(), two.stop()]);
   });
 
-  test("an answer shows its phases, and is stopped with Esc", async () => {
+  test("an answer is stopped with Esc", async () => {
+    await choose(page, "shared sim-one");
+    await ask(page, "Another long one");
+    await page.locator(".phases .now", { hasText: "Writing" }).waitFor();
+    await page.keyboard.press("Escape");
+    await answered(page, "stopped");
+    await page.goto(page.url().replace(/#.*/, "#/chat"));
+    await page.getByRole("heading", { name: "Ask anything" }).waitFor();
+  });
+
+  test("an answer shows its phases, and is stopped; what is written meanwhile stays", async () => {
     await choose(page, "shared sim-one");
     await ask(page, "A long one");
     await page.locator(".phases .now", { hasText: "Writing" }).waitFor();
     await page.getByText(/TTFT \d/).waitFor();
     await page.locator("[role=log] .markdown p").first().waitFor();
-    await page.keyboard.press("Escape");
+    // Who writes on meanwhile is told to wait, and loses nothing.
+    await ask(page, "And then?");
+    await page.getByText("An answer is coming.").waitFor();
+    assert.equal(await message(page).inputValue(), "And then?");
+    await page.getByRole("region", { name: "Notices" }).getByRole("button", { name: "Stop the answer" }).click();
     const answer = await answered(page, "stopped");
+    await message(page).fill("");
     assert.match(await answer.innerText(), /Stopped by you/);
     assert.match(await answer.innerText(), /The server was told to stop/);
   });

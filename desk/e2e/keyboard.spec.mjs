@@ -61,6 +61,12 @@ describe("the keyboard alone", () => {
     await page.keyboard.type("metr");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => location.hash === "#/metrics");
+    // Servers and models are found by their names.
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("server built");
+    await page.getByRole("option", { name: /built-in/ }).first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => location.hash.startsWith("#/servers/built-in"));
     await page.keyboard.press("Control+k");
     await page.keyboard.type("what is str");
     await page.getByRole("option", { name: /What is streaming/ }).waitFor();

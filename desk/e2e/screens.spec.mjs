@@ -347,30 +347,38 @@ describe("settings", () => {
 });
 
 describe("bench", () => {
-  async function bench(page, seconds = "1.5") {
+  async function bench(page, { seconds = "1.5", proof = false } = {}) {
     await page.getByLabel("Target").selectOption("harbour");
     await page.getByLabel("Model", { exact: true }).selectOption("small");
     await page.getByRole("textbox", { name: "Requests at a time" }).fill("1, 2");
     await page.getByLabel("Seconds").fill(seconds);
+    if (!proof) await page.getByRole("switch", { name: "Prove the client's accuracy" }).click();
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await page.getByText(/C=1|first request/i).first().waitFor();
+    if (proof) await page.getByText("Proving the client's accuracy: C=1").waitFor();
     await page.getByRole("region", { name: "Numbers of each load" }).waitFor({ timeout: 60_000 });
   }
 
   test("a run is set up, watched, kept and exported", () =>
     on("bench", async ({ page }) => {
-      await bench(page);
+      await bench(page, { proof: true });
       const numbers = page.getByRole("region", { name: "Numbers of each load" });
       await numbers.getByRole("cell", { name: "C=1" }).waitFor();
       await numbers.getByRole("cell", { name: "C=2" }).waitFor();
+      const truth = page.getByRole("region", { name: "The client beside the truth" });
+      await truth.getByRole("cell", { name: "TTFT" }).first().waitFor();
+      await page.getByText(/With a server that takes no time/).waitFor();
       await page.getByRole("button", { name: "Export" }).click();
       const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name: "Report as HTML" }).click()]);
-      assert.match(await readFile(await download.path(), "utf8"), /<html/i);
+      const report = await readFile(await download.path(), "utf8");
+      assert.match(report, /<html/i);
+      assert.match(report, /The same load against known timings/);
     }));
 
   test("two runs are compared, with intervals", () =>
     on("bench", async ({ page }) => {
       await bench(page);
+      await page.getByText("Not proven: the load was not replayed").waitFor();
       const boxes = page.getByRole("checkbox", { name: /for a comparison/ });
       await until(async () => (await boxes.count()) >= 2, "two runs");
       await boxes.nth(0).check();

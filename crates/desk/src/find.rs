@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::{net::TcpStream, time::timeout};
 use utoipa::ToSchema;
 
-use crate::Desk;
+use crate::{Desk, words};
 
 /// Where model servers usually listen: Ollama; LM Studio; llama.cpp; vLLM, Triton and MLServer (REST and gRPC);
 /// more llama.cpp; text-generation-webui; Longshore's simulator; TGI and others.
@@ -38,7 +38,8 @@ pub(crate) struct Probe {
 /// What is spoken at an address.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Found {
-    /// `rest` or `grpc`.
+    /// How it is spoken to.
+    #[schema(value_type = words::WireProtocol)]
     pub(crate) protocol: &'static str,
     /// The preferred one of what is spoken there.
     pub(crate) dialect: &'static str,
@@ -75,7 +76,8 @@ pub(crate) struct Scan {
 pub(crate) struct Neighbour {
     /// Where.
     pub(crate) url: String,
-    /// `rest` or `grpc`.
+    /// How it is spoken to.
+    #[schema(value_type = words::WireProtocol)]
     pub(crate) protocol: &'static str,
     /// What it calls itself.
     pub(crate) product: Option<String>,

@@ -24,6 +24,7 @@ mod settings;
 mod site;
 pub mod store;
 mod text;
+mod words;
 
 pub use desk::{Desk, DeskOptions};
 pub use house::House;

@@ -920,7 +920,14 @@ export interface components {
             repeats?: number | null;
             /** @description What counts as good, such as `ttft=200ms,e2e=2s`. */
             slo?: string | null;
+            /** @description Whether the load is replayed against a simulator afterwards, to prove the client's accuracy; yes, if nothing is said. */
+            certificate?: boolean | null;
         };
+        /**
+         * @description Whether calls are let through.
+         * @enum {string}
+         */
+        Breaker: "closed" | "open" | "half_open";
         /** @description What the response cache did in a second. */
         CacheSample: {
             /**
@@ -965,6 +972,16 @@ export interface components {
             /** @description Whether it can be asked again: what was too large to keep cannot. */
             replayable: boolean;
         };
+        /**
+         * @description What became of a call.
+         * @enum {string}
+         */
+        CallOutcome: "running" | "ok" | "error" | "cancelled" | "interrupted";
+        /**
+         * @description Whose call it is.
+         * @enum {string}
+         */
+        CallSource: "desk" | "gateway" | "replay";
         /** @description A call in a few words. */
         CallSummary: {
             /** @description Its id, as long as the program runs. */
@@ -980,14 +997,13 @@ export interface components {
             model?: string | null;
             /** @description Who answered. */
             server?: string | null;
-            /** @description How the answer travelled: `rest`, `grpc` or `in_process`. */
-            protocol?: string | null;
-            /** @description Who asked: `desk`, `gateway` or `replay`. */
-            from: string;
+            protocol?: components["schemas"]["WayProtocol"] | null;
+            /** @description Who asked. */
+            from: components["schemas"]["CallSource"];
             /** @description The dialect in which it came in over the gateway. */
             dialect_in?: string | null;
-            /** @description `running`, `ok`, `error`, `cancelled` or `interrupted`. */
-            outcome: string;
+            /** @description What became of it. */
+            outcome: components["schemas"]["CallOutcome"];
             /** @description The error's kind. */
             error_kind?: string | null;
             /**
@@ -1167,10 +1183,10 @@ export interface components {
             name: string;
             /** @description Where it is. */
             server: string;
-            /** @description `chat`, `completion`, `embedding`, `tensor` or `unknown`. */
-            kind: string;
-            /** @description `unknown`, `unloaded`, `loading`, `ready`, `draining` or `failed`. */
-            state: string;
+            /** @description What it is for. */
+            kind: components["schemas"]["ModelKind"];
+            /** @description How it stands. */
+            state: components["schemas"]["ModelState"];
             /** @description Such as `llama`. */
             family?: string | null;
             /** @description Such as `Q4_K_M`. */
@@ -1203,6 +1219,11 @@ export interface components {
             /** @description It gets no more calls that do not name it. */
             drain: boolean;
         };
+        /**
+         * @description When a changed setting holds.
+         * @enum {string}
+         */
+        Effect: "live" | "restart";
         /** @description What a conversation is taken along as, and brought back from. */
         Exported: {
             /**
@@ -1225,8 +1246,8 @@ export interface components {
         };
         /** @description What is spoken at an address. */
         Found: {
-            /** @description `rest` or `grpc`. */
-            protocol: string;
+            /** @description How it is spoken to. */
+            protocol: components["schemas"]["WireProtocol"];
             /** @description The preferred one of what is spoken there. */
             dialect: string;
             /** @description What the server calls itself. */
@@ -1286,6 +1307,8 @@ export interface components {
             engine: boolean;
             /** @description Whether the gateway wants a token of its clients. */
             gateway_token: boolean;
+            /** @description Whether benchmarks can prove the client's accuracy with a simulator. */
+            simulator: boolean;
         };
         /** @description What is asked of a tensor model. */
         InferRequest: {
@@ -1364,8 +1387,8 @@ export interface components {
             model: string;
             /** @description What is done. */
             op: components["schemas"]["Order"];
-            /** @description `running`, `done`, `failed` or `cancelled`. */
-            state: string;
+            /** @description How it stands. */
+            state: components["schemas"]["LoadState"];
             /**
              * Format: int64
              * @description How far it is, where the server tells.
@@ -1383,6 +1406,11 @@ export interface components {
             started_at: number;
             error?: components["schemas"]["Problem"] | null;
         };
+        /**
+         * @description How a load, unload or pull stands.
+         * @enum {string}
+         */
+        LoadState: "running" | "done" | "failed" | "cancelled";
         /** @description A message: what a person wrote, or a model's answer. */
         Message: {
             /**
@@ -1437,8 +1465,8 @@ export interface components {
             name: string;
             /** @description Where it is. */
             server: string;
-            /** @description `chat`, `completion`, `embedding`, `tensor` or `unknown`. */
-            kind: string;
+            /** @description What it is for. */
+            kind: components["schemas"]["ModelKind"];
             /** @description Such as `llama`. */
             family?: string | null;
             /** @description Such as `Q4_K_M`. */
@@ -1453,8 +1481,8 @@ export interface components {
              * @description Size of its weights.
              */
             size_bytes?: number | null;
-            /** @description `unknown`, `unloaded`, `loading`, `ready`, `draining` or `failed`. */
-            state: string;
+            /** @description How it stands. */
+            state: components["schemas"]["ModelState"];
             /** @description Why it failed. */
             reason?: string | null;
             /**
@@ -1469,6 +1497,16 @@ export interface components {
             /** @description A person wants to see it first. */
             pinned: boolean;
         };
+        /**
+         * @description What a model is for.
+         * @enum {string}
+         */
+        ModelKind: "chat" | "completion" | "embedding" | "tensor" | "unknown";
+        /**
+         * @description How a model stands.
+         * @enum {string}
+         */
+        ModelState: "unknown" | "unloaded" | "loading" | "ready" | "draining" | "failed";
         /** @description All models, and the servers that could not say theirs. */
         ModelsView: {
             /** @description Server by server, in the order of the configuration. */
@@ -1507,8 +1545,8 @@ export interface components {
         Neighbour: {
             /** @description Where. */
             url: string;
-            /** @description `rest` or `grpc`. */
-            protocol: string;
+            /** @description How it is spoken to. */
+            protocol: components["schemas"]["WireProtocol"];
             /** @description What it calls itself. */
             product?: string | null;
             /** @description And which version. */
@@ -1827,8 +1865,8 @@ export interface components {
             product?: string | null;
             /** @description And which version. */
             version?: string | null;
-            /** @description `ok`, `troubled`, `down`, `unknown` or `drained`. */
-            state: string;
+            /** @description How it is. */
+            state: components["schemas"]["ServerState"];
             /** @description Why it is in that state, where there is something to say. */
             detail?: string | null;
             /** @description The ways to it. */
@@ -1863,9 +1901,14 @@ export interface components {
             at: number;
             /** @description What, for people. */
             text: string;
-            /** @description `failover`, `breaker`, `health` or `load`. */
-            kind: string;
+            /** @description What it is about. */
+            kind: components["schemas"]["ServerEventKind"];
         };
+        /**
+         * @description What an event of a server is about.
+         * @enum {string}
+         */
+        ServerEventKind: "failover" | "breaker" | "health" | "load";
         /** @description One second of one server. What nobody could measure in it is null. */
         ServerSample: {
             /**
@@ -1913,6 +1956,11 @@ export interface components {
             /** @description Calls that waited for a place at its end. */
             queue?: number | null;
         };
+        /**
+         * @description How a server is.
+         * @enum {string}
+         */
+        ServerState: "ok" | "troubled" | "down" | "unknown" | "drained";
         /** @description All servers. */
         Servers: {
             /** @description In the order of the configuration. */
@@ -1940,8 +1988,8 @@ export interface components {
             choices?: string[] | null;
             /** @description It says where a secret is kept. */
             secret: boolean;
-            /** @description `live`, or `restart`: it holds after a new start. */
-            effect: string;
+            /** @description When a change of it holds. */
+            effect: components["schemas"]["Effect"];
         };
         /** @description What is wrong with one setting. */
         SettingProblem: {
@@ -2040,14 +2088,14 @@ export interface components {
         Upstream: "cancelled" | "already_ended";
         /** @description One way to a server. */
         Way: {
-            /** @description `rest`, `grpc` or `in_process`. */
-            protocol: string;
+            /** @description How it is spoken to. */
+            protocol: components["schemas"]["WayProtocol"];
             /** @description What is spoken there; empty while nobody knows. */
             dialect: string;
             /** @description The address; empty in-process. */
             endpoint: string;
-            /** @description `closed`, `open` or `half_open`: the worst of its models' breakers. */
-            breaker: string;
+            /** @description The worst of its models' breakers. */
+            breaker: components["schemas"]["Breaker"];
             /** @description Why it is not closed. */
             breaker_reason?: string | null;
             /** @description Whether it answered when it was last asked; null before that. */
@@ -2064,6 +2112,16 @@ export interface components {
             /** @description Connections that are open; null in-process. */
             connections?: number | null;
         };
+        /**
+         * @description How a server is spoken to.
+         * @enum {string}
+         */
+        WayProtocol: "rest" | "grpc" | "in_process";
+        /**
+         * @description How a server at an address is spoken to.
+         * @enum {string}
+         */
+        WireProtocol: "rest" | "grpc";
     };
     responses: never;
     parameters: never;
@@ -2114,7 +2172,10 @@ export interface operations {
     list_conversations: {
         parameters: {
             query?: {
-                /** @description Words that must all stand in it; each may be the beginning of one. */
+                /**
+                 * @description Words that must all stand in it; each may be the beginning of one, and Chinese, Japanese and Korean ones may stand
+                 *     anywhere.
+                 */
                 q?: string;
                 /** @description At most so many; 50 if nothing is said. */
                 limit?: number;
@@ -2419,6 +2480,14 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

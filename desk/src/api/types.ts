@@ -13,7 +13,7 @@ type Schemas = components["schemas"];
 type Flat<T> = { [K in keyof T]: T[K] };
 /** `T`, all of whose fields the program always writes, but for these: the document knows only that they have a default. */
 type Whole<T, Except extends keyof T = never> = Flat<Required<Omit<T, Except>> & Pick<T, Except>>;
-/** `T` with narrower fields, where the document has a text in place of its few words, or a type that is narrowed here. */
+/** `T` with narrower fields: types that are narrowed here. */
 type Narrow<T, N extends { [K in keyof N]: K extends keyof T ? T[K] : never }> = Flat<Omit<T, keyof N> & N>;
 /** `T` with other fields where the document is wrong about them. */
 type Mend<T, N extends { [K in keyof N]: K extends keyof T ? unknown : never }> = Flat<Omit<T, keyof N> & N>;
@@ -23,17 +23,17 @@ export type Problem = Narrow<Schemas["Problem"], { attempts?: Attempt[] }>;
 
 export type Hello = Schemas["Hello"];
 
-export type ServerState = "ok" | "troubled" | "down" | "unknown" | "drained";
+export type ServerState = Schemas["ServerState"];
 
-export type Way = Narrow<Schemas["Way"], { protocol: "rest" | "grpc" | "in_process"; breaker: "closed" | "open" | "half_open" }>;
-export type ServerEvent = Narrow<Schemas["ServerEvent"], { kind: "failover" | "breaker" | "health" | "load" }>;
-export type Server = Narrow<Schemas["Server"], { state: ServerState; events: ServerEvent[]; ways: Way[] }>;
-export type Servers = Narrow<Schemas["Servers"], { servers: Server[] }>;
+export type Way = Schemas["Way"];
+export type ServerEvent = Schemas["ServerEvent"];
+export type Server = Schemas["Server"];
+export type Servers = Schemas["Servers"];
 export type NewServer = Schemas["NewServer"];
 export type Address = Schemas["Address"];
 export type Drain = Schemas["Drain"];
-export type ProbeFound = Narrow<Schemas["Found"], { protocol: "rest" | "grpc" }>;
-export type Probe = Narrow<Schemas["Probe"], { found: ProbeFound[] }>;
+export type ProbeFound = Schemas["Found"];
+export type Probe = Schemas["Probe"];
 export type Scan = Schemas["Scan"];
 
 export type Model = Schemas["Model"];
@@ -49,12 +49,12 @@ export type ServerSample = Schemas["ServerSample"];
 export type Sample = Schemas["Sample"];
 export type Metrics = Schemas["Metrics"];
 
-export type Outcome = "running" | "ok" | "error" | "cancelled" | "interrupted";
-export type CallSummary = Narrow<Schemas["CallSummary"], { from: "desk" | "gateway" | "replay"; outcome: Outcome }>;
-export type Calls = Narrow<Schemas["Calls"], { calls: CallSummary[] }>;
+export type Outcome = Schemas["CallOutcome"];
+export type CallSummary = Schemas["CallSummary"];
+export type Calls = Schemas["Calls"];
 /** `request` is whatever JSON was asked; the document says an object. */
 export type CallDetail = Mend<
-  Narrow<Schemas["CallDetail"], Pick<CallSummary, "from" | "outcome"> & { usage?: Usage | null; error?: Problem | null }>,
+  Narrow<Schemas["CallDetail"], { usage?: Usage | null; error?: Problem | null }>,
   { request: unknown }
 >;
 export type Begun = Schemas["Begun"];
@@ -107,8 +107,8 @@ export interface LiveEvents {
   call: CallSummary;
 }
 
-export type Setting = Narrow<Schemas["Setting"], { effect: "live" | "restart" }>;
-export type SettingsView = Narrow<Schemas["Settings"], { settings: Setting[] }>;
+export type Setting = Schemas["Setting"];
+export type SettingsView = Schemas["Settings"];
 export type Saved = Schemas["Saved"];
 
 /** `data` is a list, or null with `raw` (base64) in its place where the bytes are no text; the document says an object. */

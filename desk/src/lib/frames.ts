@@ -4,7 +4,7 @@
 /** Does some work until `late()`; returns whether there is more. */
 export type Work = (late: () => boolean) => boolean;
 
-const BUDGET_MS = 8;
+const BUDGET_MS = 6;
 /** A page in the background has no frames. */
 const HIDDEN_MS = 250;
 

@@ -42,6 +42,18 @@ describe("text in pieces gives what the whole text gives", () => {
   });
 });
 
+describe("text that is rendered a little at a time gives what the whole text gives", () => {
+  it.each(Object.entries(TEXTS))("%s", (_, text) => {
+    const doc = new MarkdownDocument();
+    doc.push(text);
+    doc.end();
+    let times = 0;
+    while (doc.advance(() => true)) times += 1;
+    expect(flat(doc.frozen)).toBe(flat(fed([text]).frozen));
+    expect(times).toBeGreaterThanOrEqual(doc.frozen.length - 1);
+  });
+});
+
 describe("blocks", () => {
   it("are frozen once: the same objects stay", () => {
     const doc = new MarkdownDocument();

@@ -28,6 +28,8 @@ export class MarkdownDocument {
   #continued = false;
   /** Lines that a continued table begins with: its head. */
   #prefix = "";
+  /** Blocks that are complete and not rendered yet, and where each ends. */
+  #cutOff: { token: Token; end: number }[] = [];
   /** The fence that is open at `#at`, and how far its end has been looked for. */
   #fence: { mark: RegExp; lang: string; body: number; searched: number } | null = null;
 
@@ -49,7 +51,7 @@ export class MarkdownDocument {
    * do; the tail is then as it was.
    */
   advance(late: () => boolean = () => false): boolean {
-    while (this.#freeze()) {
+    while (this.#freeze(late)) {
       if (late()) return true;
     }
     this.tail = this.#renderTail();
@@ -57,7 +59,11 @@ export class MarkdownDocument {
   }
 
   /** Freezes at least one block, or returns false. */
-  #freeze(): boolean {
+  #freeze(late: () => boolean): boolean {
+    if (this.#cutOff.length > 0) {
+      this.#render(late);
+      return true;
+    }
     this.#skipBlankLines();
     if (this.#at >= this.source.length) return false;
     if (this.#fence || this.#openFence()) return this.#closeFence();
@@ -70,7 +76,7 @@ export class MarkdownDocument {
       // A fence is for #openFence, which knows how to let it grow.
       const stop = tokens.findIndex((token, index) => index > 0 && isFence(token));
       const done = tokens.slice(0, stop > 0 ? stop : tokens.length - keep);
-      this.#take(done, piece, stop > 0 || !whole);
+      this.#take(done, piece, stop > 0 || !whole, late);
       return true;
     }
     const only = tokens[0];
@@ -81,16 +87,32 @@ export class MarkdownDocument {
     return false;
   }
 
-  #take(tokens: Token[], piece: string, more: boolean): void {
+  /** Freezes these; what there is no time for is remembered, not cut again. */
+  #take(tokens: Token[], piece: string, more: boolean, late: () => boolean): void {
     let end = 0;
-    for (const token of tokens) {
+    this.#cutOff = tokens.map((token) => {
       end = piece.indexOf(token.raw, end) + token.raw.length;
+      return { token, end: this.#at + end - this.#prefix.length };
+    });
+    const whole = this.#at + piece.length - this.#prefix.length;
+    const last = this.#cutOff.at(-1);
+    if (!last) this.#at = whole;
+    else if (!more) last.end = whole;
+    this.#prefix = "";
+    this.#render(late);
+  }
+
+  #render(late: () => boolean): void {
+    let done = 0;
+    for (const { token, end } of this.#cutOff) {
+      done += 1;
+      this.#at = end;
       if (token.type === "def") continue;
       this.frozen.push({ key: this.#key++, kind: "html", html: render([token]), continued: this.#continued });
       this.#continued = false;
+      if (late()) break;
     }
-    this.#at += (more ? end : piece.length) - this.#prefix.length;
-    this.#prefix = "";
+    this.#cutOff = this.#cutOff.slice(done);
   }
 
   /** Cuts a block that fills the window. */

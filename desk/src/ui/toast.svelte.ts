@@ -1,4 +1,4 @@
-// Short notices in the corner. Errors stay until closed; the rest leave by themselves.
+// Short notices in the corner. Errors stay until they are closed or the screen is left; the rest leave by themselves.
 
 export interface ToastNotice {
   id: number;
@@ -16,6 +16,11 @@ class ToastStore {
     const kind = options.kind ?? "info";
     this.notices = [...this.notices.slice(-3), { id, text, kind, action: options.action }];
     if (kind !== "error") setTimeout(() => this.close(id), options.ms ?? (options.action ? 8000 : 4000));
+  }
+
+  /** What was said of another screen has been seen there. */
+  leave(): void {
+    this.notices = this.notices.filter((notice) => notice.kind !== "error");
   }
 
   close(id: number): void {

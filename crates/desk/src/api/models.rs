@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Desk, Refusal,
     live::{Load, ModelsView, Order, models_view},
+    words,
 };
 
 /// How long servers are waited for that have not told their models yet.
@@ -62,9 +63,11 @@ struct Description {
     name: String,
     /// Where it is.
     server: String,
-    /// `chat`, `completion`, `embedding`, `tensor` or `unknown`.
+    /// What it is for.
+    #[schema(value_type = words::ModelKind)]
     kind: &'static str,
-    /// `unknown`, `unloaded`, `loading`, `ready`, `draining` or `failed`.
+    /// How it stands.
+    #[schema(value_type = words::ModelState)]
     state: &'static str,
     /// Such as `llama`.
     family: Option<String>,

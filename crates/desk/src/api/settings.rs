@@ -10,6 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Desk, Problem, Refusal,
     settings::{Edit, needs_restart},
+    words,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
@@ -48,7 +49,8 @@ struct Setting {
     choices: Option<Vec<String>>,
     /// It says where a secret is kept.
     secret: bool,
-    /// `live`, or `restart`: it holds after a new start.
+    /// When a change of it holds.
+    #[schema(value_type = words::Effect)]
     effect: &'static str,
 }
 

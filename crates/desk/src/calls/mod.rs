@@ -14,5 +14,7 @@ mod tape;
 mod view;
 
 pub use attempt::Attempt;
+#[cfg(test)]
+pub(crate) use entry::Outcome;
 pub use recorder::{Limits, Recorder, Source};
 pub use view::{CallDetail, CallSummary, Filter, Frame};

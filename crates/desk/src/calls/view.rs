@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Attempt;
+use crate::words;
 
 /// A call in a few words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -21,13 +22,16 @@ pub struct CallSummary {
     pub model: Option<String>,
     /// Who answered.
     pub server: Option<String>,
-    /// How the answer travelled: `rest`, `grpc` or `in_process`.
+    /// How the answer travelled.
+    #[schema(value_type = Option<words::WayProtocol>)]
     pub protocol: Option<String>,
-    /// Who asked: `desk`, `gateway` or `replay`.
+    /// Who asked.
+    #[schema(value_type = words::CallSource)]
     pub from: String,
     /// The dialect in which it came in over the gateway.
     pub dialect_in: Option<String>,
-    /// `running`, `ok`, `error`, `cancelled` or `interrupted`.
+    /// What became of it.
+    #[schema(value_type = words::CallOutcome)]
     pub outcome: String,
     /// The error's kind.
     pub error_kind: Option<String>,

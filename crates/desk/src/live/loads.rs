@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use utoipa::ToSchema;
 
 use super::{Watched, wall_clock};
-use crate::Problem;
+use crate::{Problem, words};
 
 /// Loads under way at a time.
 const MOST: usize = 32;
@@ -67,7 +67,8 @@ pub(crate) struct Load {
     pub(crate) model: String,
     /// What is done.
     pub(crate) op: Order,
-    /// `running`, `done`, `failed` or `cancelled`.
+    /// How it stands.
+    #[schema(value_type = words::LoadState)]
     pub(crate) state: &'static str,
     /// How far it is, where the server tells.
     pub(crate) done_bytes: Option<u64>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Load, Loads, Pins};
-use crate::Problem;
+use crate::{Problem, words};
 
 /// All models, and the servers that could not say theirs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,7 +37,8 @@ pub(crate) struct Model {
     pub(crate) name: String,
     /// Where it is.
     pub(crate) server: String,
-    /// `chat`, `completion`, `embedding`, `tensor` or `unknown`.
+    /// What it is for.
+    #[schema(value_type = words::ModelKind)]
     pub(crate) kind: &'static str,
     /// Such as `llama`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +52,8 @@ pub(crate) struct Model {
     /// Size of its weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size_bytes: Option<u64>,
-    /// `unknown`, `unloaded`, `loading`, `ready`, `draining` or `failed`.
+    /// How it stands.
+    #[schema(value_type = words::ModelState)]
     pub(crate) state: &'static str,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Observer, Samples, Seen, samples::milliseconds, wall_clock};
+use crate::words;
 
 /// How often a server is asked while somebody looks on.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -36,7 +37,8 @@ pub struct Server {
     pub product: Option<String>,
     /// And which version.
     pub version: Option<String>,
-    /// `ok`, `troubled`, `down`, `unknown` or `drained`.
+    /// How it is.
+    #[schema(value_type = words::ServerState)]
     pub state: &'static str,
     /// Why it is in that state, where there is something to say.
     pub detail: Option<String>,
@@ -62,13 +64,15 @@ pub struct Server {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Way)]
 pub struct WayView {
-    /// `rest`, `grpc` or `in_process`.
+    /// How it is spoken to.
+    #[schema(value_type = words::WayProtocol)]
     pub protocol: &'static str,
     /// What is spoken there; empty while nobody knows.
     pub dialect: String,
     /// The address; empty in-process.
     pub endpoint: String,
-    /// `closed`, `open` or `half_open`: the worst of its models' breakers.
+    /// The worst of its models' breakers.
+    #[schema(value_type = words::Breaker)]
     pub breaker: &'static str,
     /// Why it is not closed.
     pub breaker_reason: Option<String>,
@@ -104,7 +108,8 @@ pub struct ServerEvent {
     pub at: u64,
     /// What, for people.
     pub text: String,
-    /// `failover`, `breaker`, `health` or `load`.
+    /// What it is about.
+    #[schema(value_type = words::ServerEventKind)]
     pub kind: &'static str,
 }
 

@@ -16,11 +16,12 @@ export interface Setup {
   requests: string;
   repeats: string;
   slo: string;
+  certificate: boolean;
 }
 export type Mistakes = Partial<Record<keyof Setup, string>>;
 
 export const BEGINNING: Setup = {
-  target: "", url: "", model: "", op: "chat", prompt: "", tokens: "64", stream: true, schedule: "closed", concurrency: "1, 4", rate: "5", stop: "duration", duration_s: "10", requests: "50", repeats: "1", slo: "",
+  target: "", url: "", model: "", op: "chat", prompt: "", tokens: "64", stream: true, schedule: "closed", concurrency: "1, 4", rate: "5", stop: "duration", duration_s: "10", requests: "50", repeats: "1", slo: "", certificate: true,
 };
 /** The choice of a server by its address; no server has such a name. */
 export const BY_URL = "by address";
@@ -50,7 +51,10 @@ export function request(setup: Setup): { body: Record<string, unknown> } | { mis
   } else body["rate"] = number("rate", 0.01, 10_000, false);
   if (setup.stop === "duration") body["duration_s"] = number("duration_s", 1, 3600, false);
   else body["requests"] = number("requests", 1, 1_000_000);
-  if (setup.slo.trim()) body["slo"] = setup.slo.trim();
+  const slo = setup.slo.replaceAll(/\s+/g, "").replaceAll(/<=?/g, "=");
+  if (slo && !slo.split(",").every((part) => /^(ttft|itl|e2e)=(\d+(\.\d+)?(us|ms|s|m|h))+$/.test(part))) mistakes.slo = "such as ttft=500ms,itl=50ms,e2e=5s";
+  if (slo) body["slo"] = slo;
+  if (!setup.certificate) body["certificate"] = false;
   return Object.keys(mistakes).length ? { mistakes } : { body };
 }
 

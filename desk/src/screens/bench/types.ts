@@ -1,6 +1,7 @@
 // A run and a comparison as the benchmark stores them: the parts that the screen shows. Times in milliseconds. By hand:
 // the desk hands them on as the benchmark wrote them, so its document says no more than that they are objects.
 
+import type { Certificate } from "./certificate";
 import type { Finding, Interval } from "./compare";
 
 export interface Quantile {
@@ -24,7 +25,7 @@ export interface Level {
   success: { count: number; of: number };
   failures: Record<string, string>;
   window: { requests_per_second: number; tokens_per_second: number; goodput?: number | null };
-  metrics: { ttft?: Spread | null; e2e?: Spread | null; tpot?: Spread | null };
+  metrics: { ttft?: Spread | null; itl?: Spread | null; e2e?: Spread | null; tpot?: Spread | null };
   warnings: string[];
 }
 export interface Run {
@@ -45,6 +46,7 @@ export interface Run {
   };
   levels: Level[];
   interrupted: boolean;
+  certificate?: Certificate | null;
 }
 export interface Change {
   load: string;

@@ -4,7 +4,7 @@ import { diagnostics, headline } from "../../lib/problem";
 import { mediaTypeOf, refusal, titleOf } from "./files";
 import { defaultTarget, targetChoices } from "./targets";
 
-const model = (id: string, server: string, state = "ready", more: Partial<Model> = {}): Model => ({
+const model = (id: string, server: string, state: Model["state"] = "ready", more: Partial<Model> = {}): Model => ({
   id,
   name: id,
   server,

@@ -32,11 +32,15 @@ function dayOf(at: number, now: number): string {
 
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
-/** A snippet's parts: words that begin as one of the query's does are hits. */
+/** Writings that join words: there each character is a word, as the index has it. */
+const ALONE = "\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}\\p{sc=Hang}\\p{sc=Bopo}";
+const IN_WORD = `(?![${ALONE}])[\\p{L}\\p{N}]`;
+
+/** A snippet's parts: words that begin as one of the query's does are hits, and where words are joined, what stands anywhere. */
 export function marked(snippet: string, query: string): { text: string; hit: boolean }[] {
   const words = query.match(/[\p{L}\p{N}]+/gu) ?? [];
   if (words.length === 0) return [{ text: snippet, hit: false }];
-  const hits = new RegExp(`(?<![\\p{L}\\p{N}])((?:${words.join("|")})[\\p{L}\\p{N}]*)`, "giu");
+  const hits = new RegExp(`((?:(?=[${ALONE}])|(?<!${IN_WORD}))(?:${words.join("|")})(?:(?<![${ALONE}])${IN_WORD})*)`, "giu");
   return snippet
     .split(hits)
     .map((text, index) => ({ text, hit: index % 2 === 1 }))
