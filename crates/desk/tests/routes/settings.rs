@@ -71,7 +71,7 @@ async fn the_desks_own_settings_hold_at_once() {
     let id = rig.post("conversations", json!({})).await.with(201)["id"].as_str().unwrap().to_owned();
     let attachment = json!({ "name": "a.txt", "media_type": "text/plain", "data": "YWFh".repeat(400) });
     let ask = json!({ "content": "x", "attachments": [attachment], "targets": [{ "model": "m" }] });
-    let refused = rig.post(&format!("conversations/{id}/ask"), ask).await.with(400);
+    let refused = rig.post(&format!("conversations/{id}/ask"), ask).await.with(413);
     assert!(refused["detail"].as_str().unwrap().contains("a.txt"), "{refused}");
 }
 
