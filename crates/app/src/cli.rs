@@ -46,7 +46,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Everywhere")]
-pub(crate) struct Global {
+pub struct Global {
     /// Print JSON, for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,

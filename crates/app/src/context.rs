@@ -22,7 +22,7 @@ use crate::{
     cli::Global,
     exit::Failure,
     report,
-    terminal::{Out, Style},
+    terminal::{Manner, Out, Style},
 };
 
 pub(crate) use backend::{KeptEngine, check_name, dialects, open as open_fleet};
@@ -192,8 +192,13 @@ pub(crate) fn data_folder() -> Option<PathBuf> {
     Some(BaseDirs::new()?.data_dir().join("longshore"))
 }
 
+/// How to speak to whoever gave these flags.
+pub(crate) fn manner(global: &Global) -> Manner {
+    Manner::new(global.json, global.no_color || no_color())
+}
+
 /// Whether `NO_COLOR` asks for plain text.
-pub(crate) fn no_color() -> bool {
+fn no_color() -> bool {
     variable("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 

@@ -10,7 +10,7 @@ use longshore_core::{Error, ErrorKind};
 /// The exit codes. They are part of the interface: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Done.
     Success = 0,
     /// Anything that has no code of its own: the server refused the request, a file could not be written, …
@@ -39,7 +39,7 @@ impl From<Exit> for ExitCode {
 
 /// What a command could not do.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The arguments are each fine to the parser and make no sense all the same.
     Usage(String),
     /// The configuration's problems, all of them.
@@ -70,7 +70,7 @@ impl Failure {
     }
 
     /// The code to end with.
-    pub(crate) fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Problems(_) | Self::Configuration(_) => Exit::Configuration,

@@ -183,6 +183,16 @@ impl Desk {
         Some(format!("{}/desk/#token={}", self.url.get()?, self.options.token))
     }
 
+    /// How many calls have not ended, the gateway's and the desk's own.
+    pub fn running_calls(&self) -> usize {
+        self.calls.running_count()
+    }
+
+    /// Whether a benchmark is running.
+    pub fn is_measuring(&self) -> bool {
+        self.benches.is_running()
+    }
+
     /// Ends the streams and the tasks of the desk, so that the server can come to its end.
     pub fn close(&self) {
         self.closing.cancel();

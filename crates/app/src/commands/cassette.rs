@@ -6,10 +6,10 @@ use longshore_sim::cassette::{CassetteNote, Deck, Outcome, Record, Replay};
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::serve::stop_signal;
 use crate::{
     cli::Cassette,
     exit::{Exit, Failure},
+    signal::stop_signal,
     terminal::{Out, Style},
 };
 

@@ -6,10 +6,11 @@ use longshore_sim::{Effect, LogEntry, Model, Rule, SimConfig, Simulator, Verdict
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::{cassette, serve::stop_signal};
+use super::cassette;
 use crate::{
     cli::{Global, Sim},
     exit::{Exit, Failure},
+    signal::stop_signal,
     terminal::{Out, Style},
 };
 

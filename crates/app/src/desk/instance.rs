@@ -22,18 +22,18 @@ const LONGEST: u64 = 64 << 10;
 
 /// One that serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Instance {
+pub struct Instance {
     /// Where it listens.
-    pub(crate) url: String,
+    pub url: String,
     /// Its process.
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// What opens its desk.
     pub(crate) token: String,
 }
 
 impl Instance {
     /// The URL of its page.
-    pub(crate) fn page(&self) -> String {
+    pub fn page(&self) -> String {
         format!("{}/desk/#token={}", self.url, self.token)
     }
 }

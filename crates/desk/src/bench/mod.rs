@@ -44,7 +44,7 @@ impl Benches {
     /// One is running, or this one makes no sense.
     pub(crate) fn begin(&self, desk: &Desk, order: Order) -> Result<String, Error> {
         let mut tasks = self.lock();
-        if tasks.iter().any(|task| !task.has_ended()) {
+        if is_any_running(&tasks) {
             let message = "a benchmark is running, and two would measure each other";
             return Err(Error::new(ErrorKind::Overloaded, message).status(409).sent(Sent::No));
         }
@@ -57,6 +57,11 @@ impl Benches {
         Ok(id)
     }
 
+    /// Whether one has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        is_any_running(&self.lock())
+    }
+
     /// The one with this id, running or not.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Bench>> {
         self.lock().iter().find(|task| task.id == id).cloned()
@@ -65,4 +70,8 @@ impl Benches {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Bench>>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_any_running(tasks: &VecDeque<Arc<Bench>>) -> bool {
+    tasks.iter().any(|task| !task.has_ended())
 }

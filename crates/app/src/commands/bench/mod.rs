@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     cli::{Bench, BenchCommand, Compare, Global, Report},
-    context,
+    context, daemon,
     exit::{Exit, Failure, exit_of_kind},
     terminal::{Out, table::Table},
 };
@@ -73,7 +73,7 @@ fn measure(arguments: Bench, global: &Global, mut out: Out) -> Result<(), Failur
 /// out; it is enough for some 10,000 requests a second.
 fn client(threads: usize) -> Result<Runtime, Failure> {
     if threads > 1 {
-        return super::runtime(threads);
+        return daemon::runtime_of(threads);
     }
     let built = Builder::new_current_thread().enable_all().build();
     built.map_err(|error| Failure::Other(format!("start the client: {error}")))

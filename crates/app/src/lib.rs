@@ -1,0 +1,25 @@
+//! Longshore, wired: command line, configuration, exit codes; and the [`daemon`], which the terminal and the window in
+//! `shell/` start alike.
+//!
+//! `main → cli → context → commands`, and back through [`Exit`]. This crate alone prints (in `terminal`), reads the
+//! environment (in `context`) and decides how the process ends. What it talks to is a
+//! [`Backend`](longshore_core::Backend); which one, only `context` knows. Programs that call model servers want
+//! `longshore-client`, not this.
+
+mod cli;
+mod commands;
+mod context;
+pub mod daemon;
+mod desk;
+mod exit;
+mod report;
+mod signal;
+mod telling;
+mod tensors;
+mod terminal;
+
+pub use cli::Global;
+pub use commands::main;
+pub use exit::{Exit, Failure};
+pub use signal::stop_signal;
+pub use telling::{failure_text, tell_failure};
