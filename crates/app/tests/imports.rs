@@ -58,6 +58,20 @@ fn imports_run_one_way() {
     assert!(seen.contains_key("longshore-core") && seen.contains_key("longshore"), "{seen:?}");
 }
 
+/// The window is outside the workspace, and cargo is not asked: that would fetch what its platforms need.
+#[test]
+fn the_window_uses_the_app_alone() {
+    let manifest = include_str!("../../../shell/Cargo.toml");
+    let ours: Vec<_> = manifest
+        .lines()
+        .filter_map(|line| line.split_once(" = { path = "))
+        .filter(|(_, path)| path.contains(".."))
+        .collect();
+    assert_eq!(ours, [("longshore", r#""../crates/app" }"#)]);
+    let root = include_str!("../../../Cargo.toml");
+    assert!(root.contains(r#"exclude = ["shell"]"#), "its system packages are not needed by `cargo test --workspace`");
+}
+
 #[test]
 fn core_does_no_io() {
     let tree = Command::new(env!("CARGO"))

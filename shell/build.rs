@@ -1,0 +1,5 @@
+//! Compiles `tauri.conf.json` and the icons in.
+
+fn main() {
+    tauri_build::build();
+}
