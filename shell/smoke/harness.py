@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import x11
 from webdriver import PATIENCE, Driver, terminate, until
 
 WINDOW = Path(os.environ["WINDOW"]).resolve()
@@ -27,7 +28,8 @@ class Screen:
 
     def __init__(self):
         read, write = os.pipe()
-        arguments = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+        # It would begin anew whenever its last client leaves, and xdotool comes and leaves all the time.
+        arguments = ["Xvfb", "-displayfd", str(write), "-noreset", "-nolisten", "tcp", "-screen", "0", "1600x1000x24"]
         self.process = subprocess.Popen(arguments, pass_fds=[write], stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as said:
@@ -50,8 +52,15 @@ class Screen:
         values = dict(line.split("=") for line in lines)
         return int(values["WIDTH"]), int(values["HEIGHT"])
 
+    def close(self, window):
+        """Closes it as a click on its cross does."""
+        x11.ask_to_close(self.display, int(window))
+
     def picture(self, file):
+        """Keeps what is to be seen; how many colours that has."""
         subprocess.run(["import", "-display", self.display, "-window", "root", str(file)], check=True)
+        counted = subprocess.run(["identify", "-format", "%k", str(file)], capture_output=True, text=True, check=True)
+        return int(counted.stdout)
 
     def stop(self):
         self.process.terminate()
@@ -157,6 +166,8 @@ class Web:
         asked = self.asked = []
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self):
                 asked.append(self.path)
                 answer(self)

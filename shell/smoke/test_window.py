@@ -15,6 +15,14 @@ from webdriver import PATIENCE, terminate, until
 
 PICTURE = Path(os.environ.get("PICTURE", "/tmp/longshore-window.png"))
 
+# A link that wants a window of its own, as those in answers do.
+LINK = """
+const link = Object.assign(document.createElement("a"), {{ id: "away", href: "{}/by-link", target: "_blank" }});
+link.style = "position: fixed; inset: 0 auto auto 0; z-index: 9999";
+link.textContent = "away";
+document.body.append(link);
+"""
+
 
 def is_open(url):
     """Whether somebody answers there."""
@@ -57,9 +65,8 @@ class FirstRun(WindowTest):
 
         driver.click("//button[contains(., 'What is streaming?')]")
         until(lambda: "tokens/s" in driver.text() and "TTFT" in driver.text(), "the answer")
-        self.screen.picture(PICTURE)
-        colours = subprocess.run(["identify", "-format", "%k", str(PICTURE)], capture_output=True, text=True, check=True)
-        self.assertGreater(int(colours.stdout), 50, "there is something to be seen")
+        driver.run_until_told("const told = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(told))")
+        self.assertGreater(self.screen.picture(PICTURE), 50, "there are letters and signs to be seen")
 
         with self.subTest("what the page gives to keep comes into the folder for downloads"):
             driver.click("//button[@aria-label='More for this conversation']")
@@ -80,12 +87,14 @@ class FirstRun(WindowTest):
             other = self.web(lambda handler: reply(handler, "other", "text/plain"))
             for script, expected in [
                 ("location.href = '{}/by-location'", [f"{other.url}/by-location"]),
-                ("window.open('{}/by-window')", [f"{other.url}/by-window"]),
+                (LINK, [f"{other.url}/by-link"]),
                 ("location.href = 'file:///etc/hostname'", []),
                 ("location.href = 'data:text/html,hello'", []),
             ]:
                 before = len(home.browsed())
                 driver.run(script.format(other.url))
+                if script == LINK:
+                    driver.click("//a[@id='away']")
                 if expected:
                     until(lambda: len(home.browsed()) > before, script)
                 self.assertEqual(home.browsed()[before:], expected)
@@ -103,7 +112,7 @@ class FirstRun(WindowTest):
             self.assertEqual(home.instance()["url"], origin)
 
         with self.subTest("closing it is quitting, and leaves nothing"):
-            self.screen.xdotool("windowquit", self.screen.window())
+            self.screen.close(self.screen.window())
             self.assertEqual(home.code(), 0)
             self.assertFalse(is_open(origin))
             self.assertIsNone(home.read("data/longshore/instance.json"))
@@ -112,18 +121,17 @@ class FirstRun(WindowTest):
 class Size(WindowTest):
     def test_it_is_as_large_as_it_was(self):
         home = self.home()
-        home.start()
+        driver = home.drive()
         window = self.screen.window()
+        until(lambda: driver.run("return innerWidth") == 1280, "the page")
         self.assertEqual(self.screen.size(window), (1280, 800))
         self.screen.xdotool("windowsize", window, "1000", "700")
-        until(lambda: self.screen.size(window) == (1000, 700), "the new size")
-        home.instance()
+        until(lambda: driver.run("return [innerWidth, innerHeight]") == [1000, 700], "the new size")
         terminate(home.pid())
         self.assertEqual(home.code(), 0)
         home.stop()
         home.start()
-        window = self.screen.window()
-        until(lambda: self.screen.size(window) == (1000, 700), "the size of before")
+        self.assertEqual(self.screen.size(self.screen.window()), (1000, 700))
 
 
 class Work(WindowTest):
@@ -163,13 +171,13 @@ class Work(WindowTest):
         asking.start()
         until(lambda: any("chat/completions" in path for path in server.asked), "the request")
 
-        self.screen.xdotool("windowquit", self.screen.window())
+        self.screen.close(self.screen.window())
         self.gone()
         # It has a beat in which it could end by mistake.
         time.sleep(1.5)
         self.assertTrue(home.is_running() and is_open(origin), "the request goes on")
         self.assertEqual(home.start_second(), 0)
-        self.screen.xdotool("windowquit", self.screen.window())
+        self.screen.close(self.screen.window())
         self.gone()
         release.set()
         asking.join(PATIENCE)
@@ -195,7 +203,7 @@ class Elsewhere(WindowTest):
         driver = home.drive()
         until(lambda: "The one that runs already" in driver.text(), "its page")
         self.assertEqual(driver.url(), f"{other.url}/desk/#token=t")
-        self.screen.xdotool("windowquit", self.screen.window())
+        self.screen.close(self.screen.window())
         self.assertEqual(home.code(), 0)
         self.assertEqual(home.instance(), instance)
 
@@ -208,7 +216,7 @@ class Trouble(WindowTest):
         for word in ["longshore.yaml", "nowhere at all", "<b>gpu"]:
             self.assertIn(word, driver.text())
         self.assertIn("longshore.yaml", home.read("stderr"))
-        self.screen.xdotool("windowquit", self.screen.window())
+        self.screen.close(self.screen.window())
         self.assertEqual(home.code(), 3)
 
     def test_without_a_screen_it_says_so(self):

@@ -97,6 +97,8 @@ fn in_window(global: Global, plan: Result<Plan, Failure>) -> Result<i32, Failure
 }
 
 fn open(app: &AppHandle, global: &Global, plan: Result<Plan, Failure>) -> tauri::Result<()> {
+    // Before there is anything to be ended.
+    tauri::async_runtime::spawn(follow_signals(app.clone()));
     let told = |failure: &Failure| tell_failure(failure, global);
     app.manage(tauri::async_runtime::block_on(Session::open(plan, app, told)));
     let session = app.state::<Session>();
@@ -105,14 +107,15 @@ fn open(app: &AppHandle, global: &Global, plan: Result<Plan, Failure>) -> tauri:
     }
     window::open(app, &session)?;
     tauri::async_runtime::spawn(tray::follow(app.clone()));
-    let handle = app.clone();
-    tauri::async_runtime::spawn(async move {
-        loop {
-            stop_signal().await;
-            window::quit(&handle);
-        }
-    });
     Ok(())
+}
+
+/// Ends the program when it is told to from outside.
+async fn follow_signals(app: AppHandle) {
+    loop {
+        stop_signal().await;
+        window::quit(&app);
+    }
 }
 
 /// What `build.rs` has compiled.

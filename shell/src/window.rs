@@ -1,8 +1,8 @@
 //! The window: a web view on the daemon's page, which stays there.
 
+use longshore::Exit;
 use tauri::{
-    AppHandle, CloseRequestApi, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent,
-    webview::NewWindowResponse,
+    AppHandle, CloseRequestApi, Manager, Url, WebviewUrl, WebviewWindowBuilder, WindowEvent, webview::NewWindowResponse,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 const LABEL: &str = "main";
 
 /// Opens it on the session's page.
-pub(crate) fn open(app: &AppHandle, session: &Session) -> tauri::Result<WebviewWindow> {
+pub(crate) fn open(app: &AppHandle, session: &Session) -> tauri::Result<()> {
     let address = match &session.home {
         Home::Page(page) => WebviewUrl::External(page.clone()),
         Home::Trouble => WebviewUrl::CustomProtocol(trouble_address()?),
@@ -27,6 +27,8 @@ pub(crate) fn open(app: &AppHandle, session: &Session) -> tauri::Result<WebviewW
         .inner_size(1280.0, 800.0)
         .min_inner_size(400.0, 400.0)
         .center()
+        // It is shown once it has the size of last time.
+        .visible(false)
         // Files are dropped onto the page, which knows what to do with them.
         .disable_drag_drop_handler()
         .on_document_title_changed(|window, title| {
@@ -56,7 +58,8 @@ pub(crate) fn open(app: &AppHandle, session: &Session) -> tauri::Result<WebviewW
             close(&handle, api);
         }
     });
-    Ok(window)
+    window.show()?;
+    Ok(())
 }
 
 /// Brings it to the front, also from the tray.
@@ -74,7 +77,11 @@ pub(crate) fn show(app: &AppHandle) {
 /// Ends the program: the window at once, the rest when it is done.
 pub(crate) fn quit(app: &AppHandle) {
     hide(app);
-    app.state::<Session>().quit(app);
+    match app.try_state::<Session>() {
+        Some(session) => session.quit(app),
+        // It ends as soon as it has started.
+        None => app.exit(Exit::Success as i32),
+    }
 }
 
 fn close(app: &AppHandle, api: &CloseRequestApi) {
