@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -65,6 +66,41 @@ class Screen:
     def stop(self):
         self.process.terminate()
         self.process.wait(PATIENCE)
+
+
+class Tray:
+    """The icon's menu, as a desktop's panel gets it over D-Bus."""
+
+    ICON = "/org/ayatana/NotificationItem/tray_icon_tray_app_tray"
+
+    def __init__(self, process):
+        names = until(lambda: re.findall(r"'(:[\d.]+)'", self._bus("ListNames")), "the bus")
+        owners = [name for name in names if f" {process}," in self._bus("GetConnectionUnixProcessID", name)]
+        self.owner = until(lambda: next(filter(self._has_menu, owners), None), "the icon in the tray")
+
+    def items(self):
+        """Each label and its number."""
+        return {label: number for number, label in self._items(self.owner)}
+
+    def click(self, label):
+        self._menu(self.owner, "Event", "--", self.items()[label], "clicked", "<''>", "0")
+
+    def _has_menu(self, owner):
+        return bool(self._items(owner))
+
+    def _items(self, owner):
+        return re.findall(r"\((\d+), {[^}]*'label': <'([^']*)'>", self._menu(owner, "GetLayout", "--", "0", "-1", "[]"))
+
+    def _menu(self, owner, method, *arguments):
+        return self._call(owner, f"{self.ICON}/Menu", f"com.canonical.dbusmenu.{method}", *arguments)
+
+    def _bus(self, method, *arguments):
+        return self._call("org.freedesktop.DBus", "/org/freedesktop/DBus", f"org.freedesktop.DBus.{method}", *arguments)
+
+    @staticmethod
+    def _call(owner, path, method, *arguments):
+        command = ["gdbus", "call", "--session", "--timeout", "2", "--dest", owner, "--object-path", path, "--method", method]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True).stdout
 
 
 class Home:

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from harness import Home, Screen, Web, reply
+from harness import Home, Screen, Tray, Web, reply
 from webdriver import PATIENCE, terminate, until
 
 PICTURE = Path(os.environ.get("PICTURE", "/tmp/longshore-window.png"))
@@ -167,16 +167,19 @@ class Work(WindowTest):
             with urllib.request.urlopen(request, timeout=PATIENCE * 2) as response:
                 answers.append(json.load(response)["choices"][0]["message"]["content"])
 
+        tray = Tray(home.pid())
+        self.assertEqual(list(tray.items()), ["Show Longshore", "no running requests", "Quit"])
         asking = threading.Thread(target=ask)
         asking.start()
         until(lambda: any("chat/completions" in path for path in server.asked), "the request")
+        until(lambda: "1 running request" in tray.items(), "the number of requests")
 
         self.screen.close(self.screen.window())
         self.gone()
         # It has a beat in which it could end by mistake.
         time.sleep(1.5)
         self.assertTrue(home.is_running() and is_open(origin), "the request goes on")
-        self.assertEqual(home.start_second(), 0)
+        tray.click("Show Longshore")
         self.screen.close(self.screen.window())
         self.gone()
         release.set()
@@ -203,7 +206,9 @@ class Elsewhere(WindowTest):
         driver = home.drive()
         until(lambda: "The one that runs already" in driver.text(), "its page")
         self.assertEqual(driver.url(), f"{other.url}/desk/#token=t")
-        self.screen.close(self.screen.window())
+        tray = Tray(home.pid())
+        self.assertIn(f"Runs in process {os.getpid()}", tray.items())
+        tray.click("Quit")
         self.assertEqual(home.code(), 0)
         self.assertEqual(home.instance(), instance)
 

@@ -61,7 +61,7 @@ impl Session {
         match started {
             Ok((page, Started::Here(daemon))) => {
                 let session = Self::new(Server::Here(daemon.work()), Home::Page(page));
-                session.serve(daemon, app.clone());
+                session.serve(*daemon, app.clone());
                 session
             }
             Ok((page, Started::Elsewhere(instance))) => Self::new(Server::Elsewhere(instance.pid), Home::Page(page)),

@@ -92,7 +92,7 @@ impl Plan {
         desk.listens_on(&url);
         // One that runs already stays the one that is found.
         let known = if is_first { desk::announce_instance(&desk, &url, &folder) } else { None };
-        Ok(Started::Here(Daemon { server, desk, url, wanted, known, counting }))
+        Ok(Started::Here(Box::new(Daemon { server, desk, url, wanted, known, counting })))
     }
 }
 
@@ -101,7 +101,7 @@ pub enum Started {
     /// Another process did already.
     Elsewhere(Instance),
     /// This one will.
-    Here(Daemon),
+    Here(Box<Daemon>),
 }
 
 /// A daemon that has its port.
