@@ -168,7 +168,8 @@ fn member(
     let server_name: Arc<str> = server.name.as_str().into();
     let mut ways = Vec::new();
     for (protocol, address) in addresses {
-        let connector = Connector::new(protocol, config.timeouts.connect, tls.clone(), name.clone(), dial.cloned());
+        let (limit, stamps) = (config.timeouts.connect, config.stamps);
+        let connector = Connector::new(protocol, limit, tls.clone(), name.clone(), dial.cloned(), stamps);
         let http = Http::new(&server_name, protocol, connector, &config.pool);
         let speaks = speaks(&server.dialect, protocol).map_err(|problem| vec![problem])?;
         let shared = Arc::clone(shared);

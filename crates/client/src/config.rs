@@ -34,6 +34,8 @@ pub struct FleetConfig {
     pub models_ttl: Duration,
     /// How models are loaded and unloaded.
     pub lifecycle: Lifecycle,
+    /// Whose instants events have ([`Event::at`](longshore_core::Event::at)).
+    pub stamps: Stamps,
 }
 
 impl Default for FleetConfig {
@@ -52,8 +54,21 @@ impl Default for FleetConfig {
             batch: None,
             models_ttl: Duration::from_secs(5),
             lifecycle: Lifecycle::default(),
+            stamps: Stamps::default(),
         }
     }
+}
+
+/// Whose instants events have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stamps {
+    /// When this program has read their bytes.
+    #[default]
+    Read,
+    /// When the kernel received their bytes, which leaves out how late this program was. Only where the system tells (Linux,
+    /// over TCP), and only where it is sure; else as [`Stamps::Read`]. Reading costs a little more.
+    /// [`Received::stamps`](longshore_core::Received::stamps) tells how many pieces of an answer had which.
+    Kernel,
 }
 
 /// One server.

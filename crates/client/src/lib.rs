@@ -51,7 +51,7 @@ pub use cache::{Cache, CacheConfig, Cached, DiskConfig};
 pub use check::EndpointHealth;
 pub use config::{
     Breaker, DialectChoice, EndMark, FleetConfig, Health, Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig,
-    Timeouts, Tls,
+    Stamps, Timeouts, Tls,
 };
 pub use fleet::Fleet;
 pub use health::{EndpointVitals, ModelVitals};

@@ -150,30 +150,51 @@ impl Serialize for Attempt {
 /// How much of an answer has come. Clones share one count, which goes on while the answer arrives: whoever holds the
 /// ledger of a stream reads the totals at its end.
 #[derive(Clone, Debug, Default)]
-pub struct Received(Arc<(AtomicU64, AtomicU64)>);
+pub struct Received(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU64,
+    tokens: AtomicU64,
+    /// Pieces of the body by whose their instant is.
+    by_kernel: AtomicU64,
+    by_reader: AtomicU64,
+}
 
 impl Received {
     /// Bytes of the body, with its framing; 0 in-process.
     pub fn bytes(&self) -> u64 {
-        self.0.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
     }
 
     /// Pieces of text and reasoning; the server's own count of tokens once it has told it.
     pub fn tokens(&self) -> u64 {
-        self.0.1.load(Ordering::Relaxed)
+        self.0.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Pieces of the body whose instant is the kernel's, and those whose instant is the reader's; both 0 where nobody asked
+    /// for the kernel's.
+    pub fn stamps(&self) -> (u64, u64) {
+        (self.0.by_kernel.load(Ordering::Relaxed), self.0.by_reader.load(Ordering::Relaxed))
     }
 
     /// So many more bytes have come.
     pub fn add_bytes(&self, bytes: usize) {
-        self.0.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A piece has come for which the kernel's stamp was asked.
+    pub fn add_stamp(&self, is_the_kernels: bool) {
+        let counter = if is_the_kernels { &self.0.by_kernel } else { &self.0.by_reader };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// An event has come.
     pub fn add_event(&self, kind: &EventKind) {
         match kind {
-            EventKind::Text { .. } | EventKind::Reasoning { .. } => drop(self.0.1.fetch_add(1, Ordering::Relaxed)),
+            EventKind::Text { .. } | EventKind::Reasoning { .. } => drop(self.0.tokens.fetch_add(1, Ordering::Relaxed)),
             EventKind::Usage(usage) if usage.completion_tokens > 0 => {
-                self.0.1.store(usage.completion_tokens, Ordering::Relaxed);
+                self.0.tokens.store(usage.completion_tokens, Ordering::Relaxed);
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use longshore_client::{
     BatchConfig, Breaker, CacheConfig, DialectChoice, DiskConfig, EndMark, Fleet, FleetBuilder, FleetConfig, Health,
-    Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Timeouts, Tls,
+    Lifecycle, Limits, Pem, Pool, Retry, Secret, ServerConfig, Stamps, Timeouts, Tls,
 };
 use longshore_config::{Config, Server};
 #[cfg(feature = "engine")]
@@ -131,6 +131,7 @@ fn fleet_config(config: &Config, servers: Vec<ServerConfig>) -> FleetConfig {
             drain: models.drain,
             unload_busy: models.unload_busy,
         },
+        stamps: Stamps::Read,
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
     dial::{Dial, Dialler, Wire},
     pool::{Book, Closed, Entry},
 };
+use crate::config::Stamps;
 
 /// A silent connection is probed after this long, so that routers do not forget it.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
@@ -52,6 +53,7 @@ impl Connector {
         tls: ClientConfig,
         server_name: Option<ServerName<'static>>,
         own: Option<Arc<dyn Dial>>,
+        stamps: Stamps,
     ) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
@@ -60,7 +62,7 @@ impl Connector {
         tcp.set_keepalive_interval(Some(TCP_PROBES));
         tcp.set_keepalive_retries(Some(3));
         tcp.set_connect_timeout(Some(limit));
-        let dialler = own.map_or(Dialler::Tcp(tcp), Dialler::Own);
+        let dialler = own.map_or(Dialler::Tcp(tcp, stamps), Dialler::Own);
         let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         if let Some(name) = server_name {
             builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));

@@ -21,6 +21,9 @@ use tokio::{
 use tower_service::Service;
 
 use super::connector::{BoxError, Resolver};
+#[cfg(target_os = "linux")]
+use super::stamped::Stamped;
+use crate::config::Stamps;
 
 /// Opens connections in place of the system's TCP: through a tunnel, to a socket of another kind, in a simulated network.
 ///
@@ -41,7 +44,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Dialled for T {}
 /// Either of the two.
 #[derive(Clone)]
 pub(super) enum Dialler {
-    Tcp(HttpConnector<Resolver>),
+    Tcp(HttpConnector<Resolver>, Stamps),
     Own(Arc<dyn Dial>),
 }
 
@@ -52,14 +55,17 @@ impl Service<Uri> for Dialler {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
-            Self::Tcp(tcp) => tcp.poll_ready(cx).map_err(Into::into),
+            Self::Tcp(tcp, _) => tcp.poll_ready(cx).map_err(Into::into),
             Self::Own(_) => Poll::Ready(Ok(())),
         }
     }
 
     fn call(&mut self, address: Uri) -> Self::Future {
         match self {
-            Self::Tcp(tcp) => tcp.call(address).map_ok(Wire::Tcp).map_err(Into::into).boxed(),
+            Self::Tcp(tcp, stamps) => {
+                let stamps = *stamps;
+                tcp.call(address).map_ok(move |tcp| Wire::tcp(tcp, stamps)).map_err(Into::into).boxed()
+            }
             Self::Own(own) => {
                 own.dial(address).map_ok(|stream| Wire::Own(TokioIo::new(stream))).map_err(Into::into).boxed()
             }
@@ -70,6 +76,8 @@ impl Service<Uri> for Dialler {
 /// A connection of either.
 pub(super) enum Wire {
     Tcp(TokioIo<TcpStream>),
+    #[cfg(target_os = "linux")]
+    Stamped(TokioIo<Stamped>),
     Own(TokioIo<Box<dyn Dialled>>),
 }
 
@@ -78,15 +86,35 @@ macro_rules! on_wire {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Tcp($stream) => $call,
+            #[cfg(target_os = "linux")]
+            Wire::Stamped($stream) => $call,
             Wire::Own($stream) => $call,
         }
     };
+}
+
+impl Wire {
+    fn tcp(tcp: TokioIo<TcpStream>, stamps: Stamps) -> Self {
+        #[cfg(target_os = "linux")]
+        if stamps == Stamps::Kernel {
+            return match Stamped::new(tcp.into_inner()) {
+                Ok(stamped) => Self::Stamped(TokioIo::new(stamped)),
+                Err(plain) => Self::Tcp(TokioIo::new(plain)),
+            };
+        }
+        // Nobody else stamps.
+        #[cfg(not(target_os = "linux"))]
+        let _ = stamps;
+        Self::Tcp(tcp)
+    }
 }
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
         match self {
             Self::Tcp(tcp) => tcp.connected(),
+            #[cfg(target_os = "linux")]
+            Self::Stamped(tcp) => tcp.inner().stream().connected().extra(tcp.inner().arrival()),
             Self::Own(_) => Connected::new(),
         }
     }

@@ -128,8 +128,9 @@ impl Exchange {
 
     /// Takes in one frame of the body, or its end.
     fn take(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) {
-        let at = Instant::now();
-        self.clock.heard(at);
+        let now = Instant::now();
+        self.clock.heard(now);
+        let at = self.instant(&frame, now);
         let result = match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(bytes) => self.take_bytes(at, bytes),
@@ -146,6 +147,14 @@ impl Exchange {
             let error = self.tell_whose(error, at);
             self.fail(error);
         }
+    }
+
+    /// When a frame's bytes came. The kernel's stamp, where there is one, may be that of a later read: never after now.
+    fn instant(&self, frame: &Option<Result<Frame<Bytes>, hyper::Error>>, now: Instant) -> Instant {
+        let Some(arrival) = self.body.as_ref().and_then(Leased::arrival) else { return now };
+        let arrived = arrival.latest().filter(|_| matches!(frame, Some(Ok(_))));
+        self.received.add_stamp(arrived.is_some());
+        arrived.map_or(now, |arrived| Instant::from_std(arrived).min(now))
     }
 
     fn take_bytes(&mut self, at: Instant, bytes: Bytes) -> Result<(), Error> {

@@ -146,16 +146,19 @@ fn distrust(connection: &CaptureConnection) {
     }
 }
 
-fn name(connection: &CaptureConnection) -> Option<Name> {
+/// What the connector has left at the connection.
+fn extras(connection: &CaptureConnection) -> Option<Extensions> {
     let mut extras = Extensions::new();
     connection.connection_metadata().as_ref()?.get_extras(&mut extras);
-    extras.remove()
+    Some(extras)
 }
 
 fn lend(connection: &CaptureConnection) -> Option<Lease> {
-    Some(name(connection)?.lend(connection))
+    let mut extras = extras(connection)?;
+    let arrival = extras.remove();
+    Some(extras.remove::<Name>()?.lend(connection, arrival))
 }
 
 fn was_used(connection: &CaptureConnection) -> bool {
-    name(connection).is_some_and(|name| name.was_used())
+    extras(connection).and_then(|mut extras| extras.remove::<Name>()).is_some_and(|name| name.was_used())
 }

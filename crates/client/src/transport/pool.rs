@@ -22,6 +22,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::stamped::Arrival;
 use crate::{config::Pool, member::since, metrics};
 
 /// Connections are looked over at most this often.
@@ -213,7 +214,7 @@ impl Name {
     }
 
     /// A request goes over it.
-    pub(crate) fn lend(&self, handle: &CaptureConnection) -> Lease {
+    pub(crate) fn lend(&self, handle: &CaptureConnection, arrival: Option<Arrival>) -> Lease {
         let mut state = self.book.lock();
         if let Some(conn) = state.open.get_mut(&self.id) {
             conn.streams += 1;
@@ -225,7 +226,7 @@ impl Name {
                 metrics::connection_reused(&self.book.labels);
             }
         }
-        Lease(self.clone())
+        Lease { name: self.clone(), arrival }
     }
 
     pub(crate) fn ended(&self, how: Closed) {
@@ -236,12 +237,16 @@ impl Name {
 }
 
 /// A request on a connection, until its reply has been read or given up.
-pub(crate) struct Lease(Name);
+pub(crate) struct Lease {
+    name: Name,
+    /// When what was read last on it arrived, where that is known of its connections.
+    arrival: Option<Arrival>,
+}
 
 impl Lease {
     /// The head of a reply has come.
     pub(crate) fn replied(&self) {
-        if let Some(conn) = self.0.book.lock().open.get_mut(&self.0.id) {
+        if let Some(conn) = self.name.book.lock().open.get_mut(&self.name.id) {
             conn.replied = true;
         }
     }
@@ -249,7 +254,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(conn) = self.0.book.lock().open.get_mut(&self.0.id) {
+        if let Some(conn) = self.name.book.lock().open.get_mut(&self.name.id) {
             conn.streams = conn.streams.saturating_sub(1);
             conn.idle_since = Instant::now();
         }
@@ -285,14 +290,19 @@ impl Drop for Entry {
 /// A reply's body, and its hold on the connection.
 pub(crate) struct Leased {
     body: Incoming,
-    _lease: Option<Lease>,
+    lease: Option<Lease>,
     /// Counts it on its line.
     _held: Arc<()>,
 }
 
 impl Leased {
     pub(crate) fn new(body: Incoming, lease: Option<Lease>, held: Arc<()>) -> Self {
-        Self { body, _lease: lease, _held: held }
+        Self { body, lease, _held: held }
+    }
+
+    /// What tells when the pieces of the body arrived; `None`: nobody does.
+    pub(crate) fn arrival(&self) -> Option<&Arrival> {
+        self.lease.as_ref()?.arrival.as_ref()
     }
 }
 
