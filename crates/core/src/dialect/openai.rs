@@ -7,6 +7,7 @@
 //!
 //! Source: OpenAI API reference; recorded exchanges of llama-server; the documentation of vLLM and LM Studio.
 
+mod chunk;
 mod decode;
 mod encode;
 mod error;

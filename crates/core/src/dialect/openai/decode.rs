@@ -1,15 +1,17 @@
 //! The client half: from a reply's frames to events.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE, response};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    NAME, error, family,
+    NAME,
+    chunk::{self, Choice, UsageObject},
+    error, family,
     lifecycle::{self, Lifecycle},
     models,
 };
@@ -40,65 +42,6 @@ pub(super) fn decoder(
 
 // === streams ===
 
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    model: Option<ModelName<'a>>,
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<UsageObject>,
-    error: Option<Value>,
-}
-
-/// Every chunk has it and only the first one's is told, so it stays in the frame. (serde borrows a `Cow` that is a field,
-/// and copies one in an `Option`.)
-#[derive(Deserialize)]
-struct ModelName<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl From<ModelName<'_>> for Arc<str> {
-    fn from(ModelName(name): ModelName<'_>) -> Self {
-        name.into()
-    }
-}
-
-/// A choice of a chat chunk (`delta`), of a whole chat answer (`message`) or of a completion (`text`).
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    index: u32,
-    #[serde(default, alias = "message", deserialize_with = "null_is_default")]
-    delta: Delta,
-    text: Option<String>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-struct Delta {
-    content: Option<String>,
-    /// llama-server's and DeepSeek's name; vLLM has moved to `reasoning`.
-    #[serde(alias = "reasoning")]
-    reasoning_content: Option<String>,
-    tool_calls: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct UsageObject {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
-    prompt_tokens_details: Option<PromptDetails>,
-}
-
-#[derive(Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-}
-
-fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
 struct StreamDecoder {
     head: response::Parts,
     /// What it means when nothing at all comes.
@@ -119,7 +62,7 @@ impl ReplyDecoder for StreamDecoder {
             emitter.emit(EventKind::Done(self.finish.take().unwrap_or_default()));
             return Ok(());
         }
-        let chunk: Chunk<'_> = serde_json::from_slice(&frame).map_err(|e| {
+        let chunk = chunk::read(&frame).map_err(|e| {
             Error::protocol(format!("a stream chunk is not what OpenAI's API promises ({e}): {}", excerpt(&frame)))
         })?;
         if let Some(value) = chunk.error.filter(|error| !error.is_null()) {
@@ -138,7 +81,7 @@ impl ReplyDecoder for StreamDecoder {
             self.started = true;
             emitter.emit(EventKind::Started { model: chunk.model.map(Arc::from).unwrap_or_default() });
         }
-        for choice in chunk.choices {
+        for choice in chunk.choices.each() {
             if let Some(finish) = emit_choice(choice, &mut emitter) {
                 self.finish = Some(finish);
             }
@@ -289,7 +232,7 @@ impl WholeDecoder {
     }
 
     fn answer(&self, body: &[u8], emitter: &mut Emitter<'_>) -> Result<Finish, Error> {
-        let chunk: Chunk<'_> = match serde_json::from_slice::<Chunk>(body) {
+        let chunk = match chunk::read(body) {
             Ok(chunk) if chunk.error.is_none() && !chunk.choices.is_empty() => chunk,
             _ => {
                 self.json(body)?;
@@ -298,7 +241,7 @@ impl WholeDecoder {
         };
         emitter.emit(EventKind::Started { model: chunk.model.map(Arc::from).unwrap_or_default() });
         let mut finish = Finish::Stop;
-        for choice in chunk.choices {
+        for choice in chunk.choices.each() {
             finish = emit_choice(choice, emitter).unwrap_or(finish);
         }
         emit_usage(chunk.usage, emitter);
