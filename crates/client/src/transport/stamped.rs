@@ -14,6 +14,7 @@
 //! contradicts what the connection itself knows.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSliceMut},
     os::fd::AsRawFd,
     pin::Pin,
@@ -31,8 +32,13 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Bytes of one read at most. The buffer must be initialised for it, and a token is smaller by far.
-const MOST: usize = 8 << 10;
+/// Bytes of one read at most.
+const MOST: usize = 16 << 10;
+
+thread_local! {
+    /// What is read lands here first: to initialise the caller's buffer for each token would cost more than to copy the token.
+    static LANDING: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
+}
 
 /// When the last read's bytes arrived. Clones are the same.
 #[derive(Clone, Debug)]
@@ -72,8 +78,8 @@ pub(super) struct Stamped {
     arrival: Arrival,
     /// Room for the stamp beside the bytes.
     control: Vec<u8>,
-    /// Everything that had arrived by then has been read.
-    emptied: Instant,
+    /// Nothing that is still to be read arrived before this.
+    earliest: Instant,
 }
 
 impl Stamped {
@@ -84,7 +90,7 @@ impl Stamped {
         }
         let now = Instant::now();
         let control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-        Ok(Self { stream, arrival: Arrival::new(now), control, emptied: now })
+        Ok(Self { stream, arrival: Arrival::new(now), control, earliest: now })
     }
 
     /// What it tells of its last read.
@@ -99,7 +105,7 @@ impl Stamped {
 
 impl AsyncRead for Stamped {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, arrival, control, emptied } = &mut *self;
+        let Self { stream, arrival, control, earliest } = &mut *self;
         let room = buf.remaining().min(MOST);
         if room == 0 {
             return Poll::Ready(Ok(()));
@@ -108,21 +114,22 @@ impl AsyncRead for Stamped {
             ready!(stream.poll_read_ready(cx))?;
             let mut read = None;
             let tried = stream.try_io(Interest::READABLE, || {
-                let before = Instant::now();
-                let (bytes, stamp) = receive(stream, buf.initialize_unfilled_to(room), control)?;
-                let at = stamp.and_then(|stamp| instant(stamp, SystemTime::now(), Instant::now(), *emptied));
-                read = Some((bytes, at));
-                if bytes == 0 || bytes == room {
-                    return Ok(());
-                }
-                // Nothing is left. Said like this it spares the call that would find it out, as tokio's own reading does.
-                *emptied = before;
-                Err(io::ErrorKind::WouldBlock.into())
+                LANDING.with_borrow_mut(|landing| {
+                    let (bytes, stamp) = receive(stream, &mut landing[..room], control)?;
+                    buf.put_slice(&landing[..bytes]);
+                    read = Some((bytes, stamp));
+                    // A short read has left nothing. Said like this it spares the call that would find it out, as tokio's own
+                    // reading does.
+                    if bytes == 0 || bytes == room { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+                })
             });
             match (read, tried) {
-                (Some((bytes, at)), _) => {
+                (Some((bytes, stamp)), _) => {
+                    let at = stamp.and_then(|stamp| instant(stamp, SystemTime::now(), Instant::now(), *earliest));
                     arrival.set(at);
-                    buf.advance(bytes);
+                    if let Some(at) = at.filter(|_| bytes < room) {
+                        *earliest = at;
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
@@ -144,10 +151,10 @@ fn receive(stream: &TcpStream, buf: &mut [u8], control: &mut [u8]) -> io::Result
 }
 
 /// The instant of a stamp, both clocks having been read just now. `None` where it makes no sense: later than now, or earlier
-/// than a moment at which everything had been read. Then the wall clock was set in between.
-fn instant(stamp: Duration, wall: SystemTime, now: Instant, emptied: Instant) -> Option<Instant> {
+/// than the last of what had been read before. Then the wall clock was set in between.
+fn instant(stamp: Duration, wall: SystemTime, now: Instant, earliest: Instant) -> Option<Instant> {
     let age = wall.duration_since(SystemTime::UNIX_EPOCH).ok()?.checked_sub(stamp)?;
-    now.checked_sub(age).filter(|at| *at >= emptied)
+    now.checked_sub(age).filter(|at| *at >= earliest)
 }
 
 impl AsyncWrite for Stamped {
@@ -191,7 +198,7 @@ mod tests {
     fn a_stamp_that_the_clock_contradicts_is_none() {
         let (now, wall) = (Instant::now() + 1000 * MS, SystemTime::now());
         let stamp = |before: Duration| (wall - before).duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let check = |stamp, emptied, expected| assert_eq!(instant(stamp, wall, now, emptied), expected, "{stamp:?}");
+        let check = |stamp, earliest, expected| assert_eq!(instant(stamp, wall, now, earliest), expected, "{stamp:?}");
         check(stamp(3 * MS), now - 20 * MS, Some(now - 3 * MS));
         check(stamp(20 * MS), now - 20 * MS, Some(now - 20 * MS));
         check(stamp(Duration::ZERO), now, Some(now));
