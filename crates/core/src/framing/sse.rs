@@ -21,7 +21,8 @@ pub fn put_event(data: &[u8], body: &mut BytesMut) {
 #[derive(Debug)]
 pub(super) struct Sse {
     line: BytesMut,
-    data: BytesMut,
+    /// The lines of the event so far; `None`: it has none. One line, as nearly all events are, takes what it needs and no more.
+    data: Option<Vec<u8>>,
     /// A carriage return ended the last line: a line feed right after it belongs to it.
     after_cr: bool,
     /// No line has ended yet: a byte order mark may stand before it.
@@ -34,8 +35,7 @@ pub(super) struct Sse {
 
 impl Sse {
     pub(super) fn new(limit: usize) -> Self {
-        let (line, data) = (BytesMut::new(), BytesMut::new());
-        Self { line, data, after_cr: false, at_start: true, seen: 0, start: 0, limit }
+        Self { line: BytesMut::new(), data: None, after_cr: false, at_start: true, seen: 0, start: 0, limit }
     }
 
     pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Out<'_>) -> Result<(), Error> {
@@ -71,7 +71,7 @@ impl Sse {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.line.is_empty() && self.data.is_empty()
+        self.line.is_empty() && self.data.is_none()
     }
 
     pub(super) fn finish(&mut self) -> Result<(), Error> {
@@ -85,7 +85,8 @@ impl Sse {
     }
 
     fn check(&self, more: usize) -> Result<(), Error> {
-        if self.line.len() + self.data.len() + more > self.limit {
+        let data = self.data.as_ref().map_or(0, |data| data.len() + 1);
+        if self.line.len() + data + more > self.limit {
             return Err(Error::new(ErrorKind::TooLarge, format!("a server-sent event exceeds {} bytes", self.limit)));
         }
         Ok(())
@@ -96,18 +97,26 @@ impl Sse {
         let line =
             if std::mem::take(&mut self.at_start) { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         if line.is_empty() {
-            if !self.data.is_empty() {
-                self.data.truncate(self.data.len() - 1);
-                out.put(self.start, self.data.split().freeze());
+            if let Some(data) = self.data.take() {
+                out.put(self.start, data.into());
             }
             return Ok(true);
         } else if line == b"data" {
-            self.data.extend_from_slice(b"\n");
+            self.add_data(b"");
         } else if let Some(value) = line.strip_prefix(b"data:") {
             self.check(value.len())?;
-            self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
-            self.data.extend_from_slice(b"\n");
+            self.add_data(value.strip_prefix(b" ").unwrap_or(value));
         }
         Ok(false)
+    }
+
+    fn add_data(&mut self, value: &[u8]) {
+        match &mut self.data {
+            None => self.data = Some(value.to_vec()),
+            Some(data) => {
+                data.push(b'\n');
+                data.extend_from_slice(value);
+            }
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! The chunks of a streamed answer, and whole answers, as they stand in JSON: borrowed where that spares a copy, and without
-//! the fields that nobody asks for, which stay in the frame.
+//! the fields that nobody asks for, which stay in the frame. What is rare is boxed: a chunk is moved more often than read.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -22,7 +22,7 @@ pub(super) struct Chunk<'a> {
     #[serde(default)]
     pub(super) choices: Choices,
     pub(super) usage: Option<UsageObject>,
-    pub(super) error: Option<Value>,
+    pub(super) error: Option<Box<Value>>,
 }
 
 /// Every chunk has it and only the first one's is told, so it stays in the frame. (serde borrows a `Cow` that is a field,
@@ -48,8 +48,9 @@ impl Choices {
         self.first.is_none()
     }
 
-    pub(super) fn each(self) -> impl Iterator<Item = Choice> {
-        self.first.into_iter().chain(self.others)
+    pub(super) fn each(self, mut take: impl FnMut(Choice)) {
+        self.first.into_iter().for_each(&mut take);
+        self.others.into_iter().for_each(take);
     }
 }
 
@@ -94,7 +95,7 @@ pub(super) struct Delta {
     /// llama-server's and DeepSeek's name; vLLM has moved to `reasoning`.
     #[serde(alias = "reasoning")]
     pub(super) reasoning_content: Option<String>,
-    pub(super) tool_calls: Option<Value>,
+    pub(super) tool_calls: Option<Box<Value>>,
 }
 
 #[derive(Deserialize)]

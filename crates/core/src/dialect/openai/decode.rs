@@ -56,10 +56,9 @@ impl ReplyDecoder for StreamDecoder {
         if self.ended || frame.is_empty() {
             return Ok(());
         }
-        let mut emitter = Emitter::new(NAME, at, frame.clone(), events);
         if &frame[..] == b"[DONE]" {
             self.ended = true;
-            emitter.emit(EventKind::Done(self.finish.take().unwrap_or_default()));
+            Emitter::new(NAME, at, frame, events).emit(EventKind::Done(self.finish.take().unwrap_or_default()));
             return Ok(());
         }
         let chunk = chunk::read(&frame).map_err(|e| {
@@ -77,16 +76,20 @@ impl ReplyDecoder for StreamDecoder {
                 return Err(error::from_value(&body, &self.head));
             }
         }
-        if !self.started {
-            self.started = true;
-            emitter.emit(EventKind::Started { model: chunk.model.map(Arc::from).unwrap_or_default() });
+        let (choices, usage) = (chunk.choices, chunk.usage);
+        let begins = !std::mem::replace(&mut self.started, true);
+        let model: Option<Arc<str>> = begins.then(|| chunk.model.map(Arc::from).unwrap_or_default());
+        // The chunk has let go of the frame, which goes along with the first event as it is.
+        let mut emitter = Emitter::new(NAME, at, frame, events);
+        if let Some(model) = model {
+            emitter.emit(EventKind::Started { model });
         }
-        for choice in chunk.choices.each() {
+        choices.each(|choice| {
             if let Some(finish) = emit_choice(choice, &mut emitter) {
                 self.finish = Some(finish);
             }
-        }
-        emit_usage(chunk.usage, &mut emitter);
+        });
+        emit_usage(usage, &mut emitter);
         emitter.finish();
         Ok(())
     }
@@ -119,7 +122,7 @@ fn emit_choice(choice: Choice, emitter: &mut Emitter<'_>) -> Option<Finish> {
         emitter.emit(EventKind::Text { index, text });
     }
     if let Some(calls) = delta.tool_calls.filter(|calls| calls.as_array().is_some_and(|calls| !calls.is_empty())) {
-        emitter.emit(EventKind::ToolCalls { index, calls });
+        emitter.emit(EventKind::ToolCalls { index, calls: *calls });
     }
     finish_reason.map(|word| Finish::from_word(&word))
 }
@@ -241,9 +244,11 @@ impl WholeDecoder {
         };
         emitter.emit(EventKind::Started { model: chunk.model.map(Arc::from).unwrap_or_default() });
         let mut finish = Finish::Stop;
-        for choice in chunk.choices.each() {
-            finish = emit_choice(choice, emitter).unwrap_or(finish);
-        }
+        chunk.choices.each(|choice| {
+            if let Some(found) = emit_choice(choice, emitter) {
+                finish = found;
+            }
+        });
         emit_usage(chunk.usage, emitter);
         Ok(finish)
     }
