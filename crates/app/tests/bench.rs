@@ -151,6 +151,26 @@ fn what_the_server_takes_and_tells_is_found_without_a_word() {
     assert!(problem.contains("/metrics: status 404"), "{problem}");
 }
 
+#[test]
+fn a_simulator_tells_of_itself_to_whoever_has_its_token() {
+    let home = Home::new();
+    let mut sim = home.start(&["sim", "--listen", "127.0.0.1:0", "--ttft", "20ms", "--tokens", "1", "--json"]);
+    let line = sim.expect("\n");
+    let said: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    let (url, token) = (said["listening"].as_str().unwrap(), said["token"].as_str().unwrap());
+    let line =
+        format!("bench --url {url} --dialect openai --concurrency 2 --requests 20 --no-certificate --no-store --json");
+    let asked = |more: &str, token: &str| {
+        let line = format!("{line} --server-metrics-token-env {more}");
+        let mut command = home.command(&line.split_whitespace().collect::<Vec<_>>());
+        command.env("SIM_TOKEN", token).output().unwrap()
+    };
+    let run: Value = serde_json::from_slice(&asked("SIM_TOKEN", token).stdout).unwrap();
+    assert_eq!(run["exposed"]["url"], format!("{url}/sim/metrics"));
+    assert!(run["levels"][0]["told"]["waiting"].is_object(), "{}", run["levels"][0]);
+    assert_eq!(asked("NO_SUCH_VARIABLE", token).status.code(), Some(2));
+}
+
 #[cfg(feature = "engine")]
 #[test]
 fn a_tokenizer_counts_what_the_server_does_not() {

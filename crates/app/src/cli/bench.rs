@@ -62,6 +62,9 @@ pub(crate) struct Target {
     /// Where the server tells of itself in Prometheus' format; /metrics of --url is asked if this is not said.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) server_metrics: Option<http::Uri>,
+    /// The environment variable with the token that is shown there; then a simulator's own page is asked, too.
+    #[arg(long, value_name = "VARIABLE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server_metrics_token_env: Option<String>,
 }
 
 /// What a server speaks.

@@ -8,14 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Uri;
 use longshore_core::{Backend, Error, ErrorKind};
 use tokio::task::JoinSet;
 
 use super::{Live, Sending, gate::Gate, measure, pace};
 use crate::{
     measure::{Counted, Outcome, Record, Tokenizer},
-    resources::{Reader, Spent, Watcher},
+    resources::{Page, Reader, Spent, Watcher},
     schedule::{Arrival, Arrivals, Schedule, Shape, Stop},
     workload::Workload,
 };
@@ -30,7 +29,7 @@ pub struct Target {
     /// The server's process, where it runs on this machine.
     pub pid: Option<u32>,
     /// Where the server tells of itself, where it does.
-    pub metrics: Option<Uri>,
+    pub metrics: Option<Page>,
     /// Counts the tokens of answers whose server does not.
     pub tokenizer: Option<Tokenizer>,
 }
@@ -103,7 +102,7 @@ impl Stage {
     /// The system gives no thread.
     pub async fn run(&self, target: &Target, live: &Arc<Live>, cancel: impl Future<Output = ()>) -> io::Result<Raw> {
         let reader = match &target.metrics {
-            Some(address) => Some(Reader::start(address.clone()).await),
+            Some(page) => Some(Reader::start(page.clone()).await),
             None => None,
         };
         let watcher = Watcher::start(target.pid)?;

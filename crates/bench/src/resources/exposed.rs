@@ -1,7 +1,7 @@
 //! What a server tells of itself while it is measured: [`Exposed`], read from its page of metrics in Prometheus' format.
 //!
 //! Servers have names of their own for the same things; the table [`KNOWN`] says what is what. What a server does not
-//! expose is not known, and the report says so. Pages behind TLS or a token are not read.
+//! expose is not known, and the report says so. Pages behind TLS are not read, and a token is shown where one was given.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Uri};
+use http::{HeaderValue, Request, Uri, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -49,8 +49,8 @@ pub enum Gauge {
     Memory,
 }
 
-/// Names of servers' numbers: vLLM, llama.cpp's llama-server, SGLang, Hugging Face's TGI, Triton, Longshore's gateway; the
-/// last two are of every Prometheus client library.
+/// Names of servers' numbers: vLLM, llama.cpp's llama-server, SGLang, Hugging Face's TGI, Triton, Longshore's gateway and its
+/// simulator; the last two are of every Prometheus client library.
 const KNOWN: &[(&str, Gauge)] = &[
     ("vllm:num_requests_running", Gauge::Running),
     ("vllm:num_requests_waiting", Gauge::Waiting),
@@ -68,6 +68,8 @@ const KNOWN: &[(&str, Gauge)] = &[
     ("nv_gpu_utilization", Gauge::GpuUse),
     ("nv_gpu_memory_used_bytes", Gauge::GpuMemory),
     ("longshore_in_flight", Gauge::Running),
+    ("longshore_sim_slots_in_use", Gauge::Running),
+    ("longshore_sim_queue_length", Gauge::Waiting),
     ("process_cpu_seconds_total", Gauge::CpuSeconds),
     ("process_resident_memory_bytes", Gauge::Memory),
 ];
@@ -79,6 +81,31 @@ impl Gauge {
             Self::KvCache | Self::GpuUse => one.max(other),
             _ => one + other,
         }
+    }
+}
+
+/// Where a server may tell of itself.
+#[derive(Clone, Debug)]
+pub struct Page {
+    address: Uri,
+    /// Marked as sensitive, so that it is not printed.
+    credential: Option<HeaderValue>,
+}
+
+impl Page {
+    /// A page that everybody may read.
+    pub fn new(address: Uri) -> Self {
+        Self { address, credential: None }
+    }
+
+    /// The same, read with a token (`Authorization: Bearer`), which is shown to this address alone.
+    ///
+    /// # Errors
+    /// No header can carry the token.
+    pub fn with_token(self, token: &str) -> Result<Self, http::header::InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+        value.set_sensitive(true);
+        Ok(Self { credential: Some(value), ..self })
     }
 }
 
@@ -113,22 +140,24 @@ pub struct Exposed {
 }
 
 impl Exposed {
-    /// Asks at each address until one tells something that is known here.
-    pub async fn at(addresses: &[Uri]) -> Self {
+    /// Asks at each place until one tells something that is known here, which is given too.
+    pub async fn at(pages: &[Page]) -> (Self, Option<&Page>) {
         let mut problems = Vec::new();
-        for address in addresses {
-            match read(&client(), address).await {
+        for page in pages {
+            let address = &page.address;
+            match read(&client(), page).await {
                 Ok(numbers) if numbers.is_empty() => {
                     problems.push(format!("{address} tells nothing that is known here"))
                 }
                 Ok(numbers) => {
-                    return Self { url: address.to_string(), gauges: numbers.into_keys().collect(), problem: None };
+                    let gauges = numbers.into_keys().collect();
+                    return (Self { url: address.to_string(), gauges, problem: None }, Some(page));
                 }
                 Err(why) => problems.push(format!("{address}: {why}")),
             }
         }
         let problem = Some(problems.join("; ")).filter(|text| !text.is_empty());
-        Self { problem, ..Self::default() }
+        (Self { problem, ..Self::default() }, None)
     }
 }
 
@@ -136,7 +165,7 @@ impl Exposed {
 pub(crate) struct Reader {
     seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
-    address: Uri,
+    page: Page,
 }
 
 #[derive(Default)]
@@ -144,10 +173,10 @@ struct Seen(BTreeMap<Gauge, Vec<f64>>);
 
 impl Reader {
     /// Needs a tokio runtime. The first reading is done when this resolves.
-    pub(crate) async fn start(address: Uri) -> Self {
+    pub(crate) async fn start(page: Page) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        look(&client(), &address, &seen).await;
-        let (for_task, place, mut due) = (seen.clone(), address.clone(), Instant::now());
+        look(&client(), &page, &seen).await;
+        let (for_task, place, mut due) = (seen.clone(), page.clone(), Instant::now());
         let task = tokio::spawn(async move {
             let client = client();
             loop {
@@ -156,13 +185,13 @@ impl Reader {
                 look(&client, &place, &for_task).await;
             }
         });
-        Self { seen, task, address }
+        Self { seen, task, page }
     }
 
     /// Reads a last time, and tells.
     pub(crate) async fn finish(self) -> Courses {
         self.task.abort();
-        look(&client(), &self.address, &self.seen).await;
+        look(&client(), &self.page, &self.seen).await;
         let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         seen.0.into_iter().filter_map(|(gauge, values)| Some((gauge, course(&values)?))).collect()
     }
@@ -179,9 +208,9 @@ fn course(values: &[f64]) -> Option<Course> {
     Some(Course { first: *values.first()?, last: *values.last()?, mean: crate::statistics::mean(values)?, max })
 }
 
-async fn look(client: &Client<HttpConnector, Empty<Bytes>>, address: &Uri, seen: &Mutex<Seen>) {
+async fn look(client: &Client<HttpConnector, Empty<Bytes>>, page: &Page, seen: &Mutex<Seen>) {
     // A page that fails once is read again a second later.
-    if let Ok(numbers) = read(client, address).await {
+    if let Ok(numbers) = read(client, page).await {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (gauge, value) in numbers {
             seen.0.entry(gauge).or_default().push(value);
@@ -193,11 +222,15 @@ fn client() -> Client<HttpConnector, Empty<Bytes>> {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-async fn read(client: &Client<HttpConnector, Empty<Bytes>>, address: &Uri) -> Result<Numbers, String> {
+async fn read(client: &Client<HttpConnector, Empty<Bytes>>, page: &Page) -> Result<Numbers, String> {
+    let Page { address, credential } = page;
     if address.scheme_str() != Some("http") {
         return Err("only plain HTTP is asked".into());
     }
-    let request = Request::get(address.clone()).body(Empty::new()).map_err(|error| error.to_string())?;
+    let mut request = Request::get(address.clone()).body(Empty::new()).map_err(|error| error.to_string())?;
+    if let Some(credential) = credential {
+        request.headers_mut().insert(AUTHORIZATION, credential.clone());
+    }
     let page = async {
         let answer = client.request(request).await.map_err(|_| "nobody answers".to_owned())?;
         if !answer.status().is_success() {
@@ -260,6 +293,10 @@ vllm:num_requests_waiting_by_reason 99
             "nv_gpu_memory_used_bytes{gpu_uuid=\"a\"} 1e9\nnv_gpu_memory_used_bytes{gpu_uuid=\"b\"} 2e9",
             &[(Gauge::GpuMemory, 3e9)],
         );
+        check(
+            "longshore_sim_slots_in_use 3\nlongshore_sim_queue_length 4\nlongshore_sim_requests_in_flight 7\n",
+            &[(Gauge::Running, 3.0), (Gauge::Waiting, 4.0)],
+        );
         check("<html>not found</html>\n{}\nlongshore_in_flight", &[]);
     }
 
@@ -271,8 +308,12 @@ vllm:num_requests_waiting_by_reason 99
 
     #[tokio::test]
     async fn who_tells_nothing_is_said_to() {
-        let nobody = Exposed::at(&["http://127.0.0.1:9/metrics".parse().unwrap()]).await;
+        let page = Page::new("http://127.0.0.1:9/metrics".parse().unwrap()).with_token("secret").unwrap();
+        assert!(!format!("{page:?}").contains("secret"), "{page:?}");
+        let pages = [page];
+        let (nobody, found) = Exposed::at(&pages).await;
+        assert!(found.is_none());
         assert_eq!(nobody.problem.as_deref(), Some("http://127.0.0.1:9/metrics: nobody answers"));
-        assert_eq!(Exposed::at(&[]).await, Exposed::default());
+        assert_eq!(Exposed::at(&[]).await.0, Exposed::default());
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub(crate) use exposed::Reader;
-pub use exposed::{Course, Courses, Exposed, Gauge};
+pub use exposed::{Course, Courses, Exposed, Gauge, Page};
 pub use listener::{Listener, listener};
 use process::Members;
 pub use process::{Process, Usage};

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Uri;
 use longshore_core::{Answer, Backend, Error, ErrorKind};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::sync::watch;
@@ -16,7 +15,7 @@ use super::{Bisection, Environment, FORMAT, Level, Plan, Run, StageResult, Step,
 use crate::{
     certificate::Certifier,
     load::{Live, Raw, Stage, Target},
-    resources::{Exposed, Idle, Process},
+    resources::{Exposed, Idle, Page, Process},
     schedule::{Process as Arriving, Schedule},
 };
 
@@ -34,7 +33,7 @@ pub struct Runner {
     /// What is measured; model, protocol and dialect are filled in from the first answer.
     pub subject: Subject,
     /// Where the server may tell of itself: the first address that does is read in every stage.
-    pub pages: Vec<Uri>,
+    pub pages: Vec<Page>,
     /// Proves the client's accuracy; `None` leaves it unproven.
     pub certifier: Option<Certifier>,
     /// Counters for whoever watches.
@@ -78,8 +77,8 @@ impl Runner {
             () = cancelled(cancel.clone()) => return Err(Error::new(ErrorKind::Cancelled, "it was called off")),
         };
         self.learn(probe);
-        let exposed = Exposed::at(&self.pages).await;
-        self.target.metrics = exposed.url.parse().ok();
+        let (exposed, page) = Exposed::at(&self.pages).await;
+        self.target.metrics = page.cloned();
         let idle = Idle::of(Process::Own, IDLE).await;
         let server_idle = match self.target.pid {
             Some(pid) => Some(Idle::of(Process::Other(pid), IDLE).await),

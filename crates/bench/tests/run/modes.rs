@@ -3,7 +3,7 @@
 
 use longshore_bench::{
     measure::{Counted, Tokenizer},
-    resources::Gauge,
+    resources::{Gauge, Page},
     run::Run,
     schedule::{Process, Schedule, Stop, Trace},
     workload::{Prompts, Task, Workload, fill},
@@ -184,7 +184,10 @@ async fn what_a_server_tells_of_itself_is_in_the_run() {
     let simulator = simulator(TIMED).await;
     let runner = crate::support::runner(&simulator.url(), "openai", chat(true), requests(CLOSED(2), 10));
     let nowhere = "http://127.0.0.1:9/metrics".parse().unwrap();
-    let runner = longshore_bench::run::Runner { pages: vec![nowhere, page().await.parse().unwrap()], ..runner };
+    let runner = longshore_bench::run::Runner {
+        pages: [nowhere, page().await.parse().unwrap()].map(Page::new).to_vec(),
+        ..runner
+    };
     let (_keep, cancel) = tokio::sync::watch::channel(false);
     let run = runner.run(|_| {}, cancel).await.unwrap();
     let exposed = run.exposed.as_ref().unwrap();
@@ -195,6 +198,23 @@ async fn what_a_server_tells_of_itself_is_in_the_run() {
     assert!(level.server_cpu_ms.unwrap() > 10.0, "{:?}", level.server_cpu_ms);
     let report = longshore_bench::report::text(&longshore_bench::report::run_document(&run), None, false);
     assert!(report.contains("waiting, mean") && report.contains("25 %"), "{report}");
+}
+
+/// A simulator tells it to whoever shows its token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_behind_a_token_is_read_with_it() {
+    let simulator = simulator("slots: 1\nmodels: [{ id: sim, tokens: 5 }]\nlatency: { ttft: 20ms }").await;
+    let page = || Page::new(format!("{}/sim/metrics", simulator.url()).parse().unwrap());
+    for (page, tells) in [(page(), false), (page().with_token(simulator.token()).unwrap(), true)] {
+        let runner = crate::support::runner(&simulator.url(), "openai", chat(true), requests(CLOSED(3), 6));
+        let runner = longshore_bench::run::Runner { pages: vec![page], ..runner };
+        let (_keep, cancel) = tokio::sync::watch::channel(false);
+        let run = runner.run(|_| {}, cancel).await.unwrap();
+        let exposed = run.exposed.as_ref().unwrap();
+        let refused = exposed.problem.as_deref().is_some_and(|problem| problem.contains("status 401"));
+        assert_eq!((refused, exposed.gauges.len()), (!tells, if tells { 2 } else { 0 }), "{exposed:?}");
+        assert_eq!(only(&run).told.contains_key(&Gauge::Waiting), tells);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,7 +55,7 @@ fn measure(arguments: Bench, global: &Global, mut out: Out) -> Result<(), Failur
         let subject = plan::subject(&arguments, name, &plan);
         let certifier = (!arguments.output.no_certificate).then(certifier).transpose()?;
         let live = Arc::new(Live::default());
-        let seen = target::seen(&arguments.target);
+        let seen = target::seen(&arguments.target)?;
         let subject = Subject { server_process: seen.said, ..subject };
         let tokenizer = plan::tokenizer(&arguments.work)?;
         let target = Target { pid: seen.pid, tokenizer, ..Target::new(backend, Arc::new(workload)) };

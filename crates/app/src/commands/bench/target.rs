@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::Uri;
-use longshore_bench::resources::{Listener, listener};
+use longshore_bench::resources::{Listener, Page, listener};
 use longshore_client::ServerConfig;
-use longshore_config::{Config, ENGINE_NAME};
+use longshore_config::{Config, Credential, ENGINE_NAME};
 use longshore_core::Backend;
 
 use crate::{
@@ -57,11 +57,14 @@ pub(super) struct Seen {
     /// Which that is, or why there is none.
     pub(super) said: String,
     /// Where it may tell of itself.
-    pub(super) pages: Vec<Uri>,
+    pub(super) pages: Vec<Page>,
 }
 
 /// Looks for the server's process and its page of metrics, where an address was given.
-pub(super) fn seen(target: &BenchTarget) -> Seen {
+///
+/// # Errors
+/// The token for the page is not where it was said to be.
+pub(super) fn seen(target: &BenchTarget) -> Result<Seen, Failure> {
     let address = target.url.as_ref().and_then(|url| url.parse::<Uri>().ok());
     let place = address.as_ref().and_then(|address| Some((address.host()?, port(address))));
     let (pid, said) = match (target.server_pid, place) {
@@ -75,22 +78,53 @@ pub(super) fn seen(target: &BenchTarget) -> Seen {
             }
         },
     };
-    let safe = address.as_ref().is_some_and(|address| matches!(address.scheme_str(), Some("https" | "grpcs")));
-    let page =
-        |host: &str, port: u16| format!("http{}://{host}:{port}/metrics", if safe { "s" } else { "" }).parse().ok();
-    let pages = match (&target.server_metrics, place) {
-        (Some(page), _) => vec![page.clone()],
-        // Triton has a port of its own for it.
-        (None, Some((host, port))) => [page(host, port), page(host, TRITON)].into_iter().flatten().collect(),
-        (None, None) => Vec::new(),
-    };
-    Seen { pid, said, pages }
+    Ok(Seen { pid, said, pages: pages(target, address.as_ref())? })
 }
 
+/// Where the server may tell of itself. The token goes to the page that was named, or to those at the server's own address.
+fn pages(target: &BenchTarget, address: Option<&Uri>) -> Result<Vec<Page>, Failure> {
+    let token = target.server_metrics_token_env.as_deref().map(token).transpose()?;
+    let shown = |page: Page| match &token {
+        Some(token) => {
+            page.with_token(token).map_err(|error| Failure::Usage(format!("the token for the metrics: {error}")))
+        }
+        None => Ok(page),
+    };
+    if let Some(page) = &target.server_metrics {
+        return Ok(vec![shown(Page::new(page.clone()))?]);
+    }
+    let Some((address, host)) = address.and_then(|address| Some((address, address.host()?))) else {
+        return Ok(Vec::new());
+    };
+    let scheme = if is_safe(address) { "https" } else { "http" };
+    let page = |port: u16, path: &str| format!("{scheme}://{host}:{port}{path}").parse().ok().map(Page::new);
+    let mut pages = Vec::new();
+    pages.extend(page(port(address), "/metrics").map(shown).transpose()?);
+    if token.is_some() {
+        pages.extend(page(port(address), SIMULATOR).map(shown).transpose()?);
+    }
+    // Triton has a port of its own for it.
+    pages.extend(page(TRITON, "/metrics"));
+    Ok(pages)
+}
+
+/// The token in an environment variable.
+fn token(name: &str) -> Result<String, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("--server-metrics-token-env: {why}"));
+    let place = Credential::from_env(name).ok_or_else(|| wrong(format!("{name:?} is no variable's name")))?;
+    let secret = place.resolve(&context::variable).map_err(|error| wrong(error.to_string()))?;
+    Ok(secret.expose().to_owned())
+}
+
+/// Where a simulator gives its metrics.
+const SIMULATOR: &str = "/sim/metrics";
 /// Where Triton gives its metrics, if nobody moved them.
 const TRITON: u16 = 8002;
 
 fn port(address: &Uri) -> u16 {
-    let usual = if matches!(address.scheme_str(), Some("https" | "grpcs")) { 443 } else { 80 };
-    address.port_u16().unwrap_or(usual)
+    address.port_u16().unwrap_or(if is_safe(address) { 443 } else { 80 })
+}
+
+fn is_safe(address: &Uri) -> bool {
+    matches!(address.scheme_str(), Some("https" | "grpcs"))
 }
