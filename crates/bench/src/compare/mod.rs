@@ -200,12 +200,14 @@ fn failures(a: &Level, b: &Level, threshold: f64) -> Change {
 fn warnings(a: &Run, b: &Run, common: &[(&Level, &Level)]) -> Vec<String> {
     let mut warnings: Vec<String> =
         a.environment.differences(&b.environment).into_iter().map(|what| format!("not the same {what}")).collect();
+    let instants = |run: &Run| Some(if run.stamps().kernel > 0 { "the kernel's" } else { "the client's" }.to_owned());
     let subject = [
         ("model", a.subject.model.clone(), b.subject.model.clone()),
         ("protocol", a.subject.protocol.clone(), b.subject.protocol.clone()),
         ("task", Some(a.subject.task.clone()), Some(b.subject.task.clone())),
         ("prompts", Some(a.subject.prompts.clone()), Some(b.subject.prompts.clone())),
         ("tokens", a.subject.tokens.map(|n| n.to_string()), b.subject.tokens.map(|n| n.to_string())),
+        ("instants", instants(a), instants(b)),
         ("streaming", Some(a.subject.stream.to_string()), Some(b.subject.stream.to_string())),
     ];
     for (what, in_a, in_b) in subject {

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use longshore_client::{Breaker, FleetConfig, Health, Limits, Pool, Retry};
+use longshore_client::{Breaker, FleetConfig, Health, Limits, Pool, Retry, Stamps};
 
-/// The same servers, asked once for each call, by as many connections as there are calls at once.
+/// The same servers, asked once for each call, by as many connections as there are calls at once; what they answer is stamped
+/// by the kernel, where that can be.
 #[must_use]
 pub fn plain(config: FleetConfig, at_once: usize) -> FleetConfig {
     FleetConfig {
@@ -22,6 +23,7 @@ pub fn plain(config: FleetConfig, at_once: usize) -> FleetConfig {
             queue: config.limits.queue.max(at_once),
             ..config.limits
         },
+        stamps: Stamps::Kernel,
         ..config
     }
 }

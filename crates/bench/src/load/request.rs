@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use longshore_core::{Backend, Call, Error, EventKind};
 
-use crate::measure::{Chunk, Counted, Record};
+use crate::measure::{Chunk, Counted, Record, Stamps};
 
 /// Room for events that is made before the first one comes, at most.
 const ROOM: usize = 4096;
@@ -49,14 +49,17 @@ pub async fn measure(backend: &dyn Backend, call: Call, sending: Sending) -> Mea
         Err(error) => Some(error),
         Ok(mut reply) => {
             watch.record.cache = reply.cache;
-            loop {
+            let received = reply.ledger.last().map(|attempt| attempt.received.clone());
+            let error = loop {
                 match reply.events.next().await {
                     Some(Ok(event)) => watch.see(event.at, event.kind),
                     Some(Err(error)) => break Some(error),
                     None if watch.done => break None,
                     None => break Some(Error::protocol("the answer ended without its end mark")),
                 }
-            }
+            };
+            watch.record.stamps = received.map(|received| Stamps::of(&received)).unwrap_or_default();
+            error
         }
     };
     let Watch { mut record, answer, text, .. } = watch;

@@ -14,6 +14,7 @@
 
 mod objective;
 mod record;
+mod stamps;
 mod timing;
 mod tokenizer;
 mod tokens;
@@ -21,6 +22,7 @@ mod window;
 
 pub use objective::{Objective, Objectives};
 pub use record::{Chunk, Outcome, Record};
+pub use stamps::Stamps;
 pub use timing::Timing;
 pub use tokenizer::Tokenizer;
 pub use tokens::{Counted, share_out};

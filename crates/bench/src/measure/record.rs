@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longshore_core::{CacheStatus, ErrorKind};
 
-use super::Counted;
+use super::{Counted, Stamps};
 
 /// What was seen of one request. Instants are counted from the beginning of its stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Record {
     pub tokens: Option<u64>,
     /// Who did.
     pub counted: Counted,
+    /// Whose instants these are.
+    pub stamps: Stamps,
     /// The text of the answer, until a tokenizer has counted it; empty where none will.
     pub text: Box<str>,
     /// What a response cache did; `None` where there is none.
@@ -69,6 +71,7 @@ impl Record {
             cached_tokens: None,
             tokens: None,
             counted: Counted::Events,
+            stamps: Stamps::default(),
             text: Box::default(),
             cache: None,
         }

@@ -190,6 +190,7 @@ fn environment(run: &Run) -> Section {
     row("prompts", Some(subject.prompts.clone()));
     row("answer tokens", subject.tokens.map(|tokens| tokens.to_string()));
     row("tokens counted by", tokens_counted_by(run));
+    row("instants", Some(run.stamps().told()));
     row("objectives", Some(subject.objectives.clone()));
     row("each stage", Some(subject.stop.clone()));
     row("seed", Some(subject.seed.to_string()));

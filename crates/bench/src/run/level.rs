@@ -7,7 +7,7 @@ use longshore_core::CacheStatus;
 use super::{Caching, Level, Metrics, Row, StageResult, Told};
 use crate::{
     load::Raw,
-    measure::{Counted, Objectives, Record, Timing, Window, milliseconds},
+    measure::{Counted, Objectives, Record, Stamps, Timing, Window, milliseconds},
     resources::{Gauge, Idle, Took},
     schedule::Schedule,
     statistics::{Distribution, order_interval, quantile, wilson},
@@ -71,6 +71,7 @@ struct Gather {
     send_lag: Distribution,
     /// Answers by who counted their tokens.
     counted: BTreeMap<Counted, u64>,
+    stamps: Stamps,
     caching: Caching,
     hits: Distribution,
     made: Distribution,
@@ -90,6 +91,7 @@ impl Gather {
             return;
         }
         self.complete += 1;
+        self.stamps = self.stamps.and(record.stamps);
         let put =
             |into: &mut Distribution, value: Option<f64>| value.into_iter().for_each(|value| into.add(value, 1.0));
         put(&mut self.ttft, timing.ttft);
@@ -143,6 +145,7 @@ impl Gather {
             outcomes: self.outcomes,
             window: average(stages),
             counted,
+            stamps: self.stamps,
             caching: Caching { hit_ms: mean(self.hits), made_ms: mean(self.made), ..self.caching },
             gaps_by_place: self.places.iter().map(|(count, sum)| sum / f64::from((*count).max(1))).collect(),
             metrics: Metrics {

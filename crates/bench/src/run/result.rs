@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Environment;
 use crate::{
     certificate::Certificate,
-    measure::{Counted, Window},
+    measure::{Counted, Stamps, Window},
     resources::{Exposed, Gauge, Idle, Spent},
     statistics::{Share, Spread},
 };
@@ -47,6 +47,13 @@ pub struct Run {
     pub certificate: Option<Certificate>,
     /// Somebody ended it before its time.
     pub interrupted: bool,
+}
+
+impl Run {
+    /// Whose instants its latencies are made of.
+    pub fn stamps(&self) -> Stamps {
+        self.levels.iter().fold(Stamps::default(), |all, level| all.and(level.stamps))
+    }
 }
 
 /// What was measured.
@@ -130,6 +137,9 @@ pub struct Level {
     /// The mean time before each event after the first, by its place in the answer.
     #[serde(default)]
     pub gaps_by_place: Vec<f64>,
+    /// Whose instants the latencies are made of.
+    #[serde(default)]
+    pub stamps: Stamps,
     /// Where token counts come from.
     pub counted: Option<Counted>,
     /// What should be known before these numbers are believed.
