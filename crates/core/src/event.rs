@@ -20,7 +20,8 @@ pub type Events = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
 /// A piece of an answer, with the instant its bytes were read, before they were parsed.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// When the bytes were read from the wire, or when an in-process backend made the event.
+    /// When the bytes were read from the wire, or arrived there, where the client was told to ask the kernel for that; or when
+    /// an in-process backend made the event.
     pub at: Instant,
     /// What it says.
     pub kind: EventKind,
