@@ -1,5 +1,5 @@
 //! Imports between the crates run one way: `core ← config ← {client, engine, server, sim, bench} ← desk ← app`, and
-//! beside that only `bench → client` and `sim → server`; the desk knows neither engine nor simulator. `sim` never uses `client`, not even in its tests: it would confirm
+//! beside that only `bench → client`, `sim → server` and `{client, sim} → stamp`, which knows none of them; the desk knows neither engine nor simulator. `sim` never uses `client`, not even in its tests: it would confirm
 //! the client's bugs.
 
 use std::{collections::BTreeMap, process::Command};
@@ -8,10 +8,11 @@ use std::{collections::BTreeMap, process::Command};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("longshore-core", &[]),
     ("longshore-config", &["longshore-core"]),
-    ("longshore-client", &["longshore-core", "longshore-config"]),
+    ("longshore-stamp", &[]),
+    ("longshore-client", &["longshore-core", "longshore-config", "longshore-stamp"]),
     ("longshore-engine", &["longshore-core", "longshore-config"]),
     ("longshore-server", &["longshore-core", "longshore-config"]),
-    ("longshore-sim", &["longshore-core", "longshore-config", "longshore-server"]),
+    ("longshore-sim", &["longshore-core", "longshore-config", "longshore-server", "longshore-stamp"]),
     ("longshore-bench", &["longshore-core", "longshore-config", "longshore-client"]),
     ("xtask", &[]),
     (

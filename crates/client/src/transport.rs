@@ -11,11 +11,6 @@ mod exchange;
 mod fault;
 mod http;
 mod pool;
-#[cfg(target_os = "linux")]
-mod stamped;
-#[cfg(not(target_os = "linux"))]
-#[path = "transport/unstamped.rs"]
-mod stamped;
 mod tls;
 
 pub(crate) use clock::{Clock, Phases};

@@ -60,7 +60,9 @@ mod tests {
     fn an_answer_that_was_counted_says_so() {
         let received = Received::default();
         assert_eq!(Stamps::of(&received), Stamps::default());
-        [true, true, false].map(|kernel| received.add_stamp(kernel));
+        for kernel in [true, true, false] {
+            received.add_stamp(kernel);
+        }
         assert_eq!(Stamps::of(&received).and(Stamps { kernel: 1, client: 1 }), Stamps { kernel: 3, client: 2 });
     }
 }

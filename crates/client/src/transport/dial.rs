@@ -14,6 +14,7 @@ use hyper_util::{
     client::legacy::connect::{Connected, Connection, HttpConnector},
     rt::TokioIo,
 };
+use longshore_stamp::Stamped;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -21,8 +22,6 @@ use tokio::{
 use tower_service::Service;
 
 use super::connector::{BoxError, Resolver};
-#[cfg(target_os = "linux")]
-use super::stamped::Stamped;
 use crate::config::Stamps;
 
 /// Opens connections in place of the system's TCP: through a tunnel, to a socket of another kind, in a simulated network.
@@ -76,7 +75,6 @@ impl Service<Uri> for Dialler {
 /// A connection of either.
 pub(super) enum Wire {
     Tcp(TokioIo<TcpStream>),
-    #[cfg(target_os = "linux")]
     Stamped(TokioIo<Stamped>),
     Own(TokioIo<Box<dyn Dialled>>),
 }
@@ -86,7 +84,6 @@ macro_rules! on_wire {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Tcp($stream) => $call,
-            #[cfg(target_os = "linux")]
             Wire::Stamped($stream) => $call,
             Wire::Own($stream) => $call,
         }
@@ -95,17 +92,10 @@ macro_rules! on_wire {
 
 impl Wire {
     fn tcp(tcp: TokioIo<TcpStream>, stamps: Stamps) -> Self {
-        #[cfg(target_os = "linux")]
-        if stamps == Stamps::Kernel {
-            return match Stamped::new(tcp.into_inner()) {
-                Ok(stamped) => Self::Stamped(TokioIo::new(stamped)),
-                Err(plain) => Self::Tcp(TokioIo::new(plain)),
-            };
+        match stamps {
+            Stamps::Kernel => Self::Stamped(TokioIo::new(Stamped::new(tcp.into_inner()))),
+            Stamps::Read => Self::Tcp(tcp),
         }
-        // Nobody else stamps.
-        #[cfg(not(target_os = "linux"))]
-        let _ = stamps;
-        Self::Tcp(tcp)
     }
 }
 
@@ -113,8 +103,7 @@ impl Connection for Wire {
     fn connected(&self) -> Connected {
         match self {
             Self::Tcp(tcp) => tcp.connected(),
-            #[cfg(target_os = "linux")]
-            Self::Stamped(tcp) => tcp.inner().stream().connected().extra(tcp.inner().arrival()),
+            Self::Stamped(tcp) => tcp.inner().stream().connected().extra(tcp.inner().arrival().clone()),
             Self::Own(_) => Connected::new(),
         }
     }

@@ -17,12 +17,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::CaptureConnection;
 use longshore_core::Protocol;
+use longshore_stamp::Arrival;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::stamped::Arrival;
 use crate::{config::Pool, member::since, metrics};
 
 /// Connections are looked over at most this often.

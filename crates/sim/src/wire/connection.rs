@@ -2,15 +2,16 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use longshore_stamp::Arrival;
 use tokio::sync::oneshot;
 
 /// A connection, as its requests see it. Clones are the same connection.
@@ -19,9 +20,8 @@ pub(crate) struct ConnectionHandle(Arc<Inner>);
 
 struct Inner {
     index: u64,
-    opened: Instant,
-    /// When the last bytes were received, in nanoseconds since it was opened.
-    received: AtomicU64,
+    /// When the last of what was read from it came.
+    arrival: OnceLock<Arrival>,
     written: AtomicU64,
     used: AtomicBool,
     resets: AtomicBool,
@@ -91,8 +91,7 @@ impl ConnectionHandle {
     pub(crate) fn new(index: u64) -> Self {
         Self(Arc::new(Inner {
             index,
-            opened: Instant::now(),
-            received: AtomicU64::new(0),
+            arrival: OnceLock::new(),
             written: AtomicU64::new(0),
             used: AtomicBool::new(false),
             resets: AtomicBool::new(false),
@@ -114,15 +113,17 @@ impl ConnectionHandle {
         !self.0.used.swap(true, Ordering::AcqRel)
     }
 
-    pub(super) fn note_received(&self, at: Instant) {
-        let since = at.saturating_duration_since(self.0.opened).as_nanos();
-        self.0.received.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
+    /// From now on its socket tells when bytes came.
+    pub(super) fn tells(&self, arrival: &Arrival) {
+        // A connection has one socket.
+        let _ = self.0.arrival.set(arrival.clone());
     }
 
-    /// When the last of what was read from it had reached this machine. For a request that was just read to its end,
-    /// that is when it arrived; where requests share the connection, it may be later, and is never later than now.
+    /// When the last of what was read from it had reached this machine; now, where the system does not tell. For a
+    /// request that was just read to its end, that is when it arrived; where requests share the connection, it may be
+    /// later, and is never later than now.
     pub(super) fn received(&self) -> Instant {
-        self.0.opened + Duration::from_nanos(self.0.received.load(Ordering::Acquire))
+        self.0.arrival.get().and_then(Arrival::latest).unwrap_or_else(Instant::now)
     }
 
     /// Ends the connection with RST; what was not read by the other side yet may be lost.

@@ -7,23 +7,25 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use longshore_stamp::Stamped;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-use super::{ConnectionHandle, receive::Receiver};
+use super::ConnectionHandle;
 
 /// A TCP stream that is reset, not closed, when its connection says so, and tells its connection when bytes came.
 pub(super) struct Socket {
-    stream: TcpStream,
-    receiver: Receiver,
+    stream: Stamped,
     connection: ConnectionHandle,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, connection: ConnectionHandle) -> Self {
-        Self { receiver: Receiver::new(&stream), stream, connection }
+        let stream = Stamped::new(stream);
+        connection.tells(stream.arrival());
+        Self { stream, connection }
     }
 }
 
@@ -31,7 +33,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         if self.connection.resets() {
             // With a linger time of zero, closing sends RST and drops what was not sent.
-            if let Err(error) = self.stream.set_zero_linger() {
+            if let Err(error) = self.stream.stream().set_zero_linger() {
                 tracing::debug!(%error, "a connection will be closed, not reset");
             }
         }
@@ -40,10 +42,7 @@ impl Drop for Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, receiver, connection } = &mut *self;
-        let received = ready!(receiver.poll_read(stream, cx, buffer))?;
-        connection.note_received(received);
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 

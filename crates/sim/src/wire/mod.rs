@@ -6,7 +6,6 @@ mod connection;
 mod exchange;
 mod io;
 mod listener;
-mod receive;
 mod tls;
 mod workers;
 

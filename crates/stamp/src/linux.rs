@@ -1,14 +1,4 @@
-//! When the kernel received the bytes of a read: [`Stamped`], a TCP connection read by `recvmsg` with `SO_TIMESTAMPNS`, and
-//! [`Arrival`], what it tells of its last read to whoever takes a piece of a body out of it. Linux alone.
-//!
-//! # Why such a stamp is never too early
-//!
-//! The kernel tells the stamp of the *last* segment that a read took from (socket(7); where it joined segments, the later
-//! stamp), so no byte of the read arrived after it. A piece of a body was cut from what had been read when it was cut, and
-//! the connection may have read further since, never less: the stamp of the last read is that of the piece's last byte, or a
-//! later one. Over HTTP/1.1 it is exactly that, since hyper reads on only when the piece before has been taken; where
-//! streams share a connection, or a TLS record came in several reads, it may be the later. Whoever uses it takes the earlier
-//! of it and of the present instant, so it is never worse than reading the clock. What is not sure has no stamp.
+//! Linux: a connection is read by `recvmsg`, which tells the stamp beside the bytes.
 //!
 //! Stamps are by the wall clock, which can be set; [`instant`] turns them into monotonic instants and gives none that
 //! contradicts what the connection itself knows.
@@ -17,18 +7,13 @@ use std::{
     cell::RefCell,
     io::{self, IoSliceMut},
     os::fd::AsRawFd,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
     time::{Duration, Instant, SystemTime},
 };
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -40,83 +25,38 @@ thread_local! {
     static LANDING: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
 }
 
-/// When the last read's bytes arrived. Clones are the same.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival(Arc<Cell>);
-
 #[derive(Debug)]
-struct Cell {
-    /// The connection's beginning.
-    from: Instant,
-    /// Nanoseconds since then; [`UNKNOWN`]: the last read has no stamp.
-    since: AtomicU64,
-}
-
-const UNKNOWN: u64 = u64::MAX;
-
-impl Arrival {
-    fn new(from: Instant) -> Self {
-        Self(Arc::new(Cell { from, since: AtomicU64::new(UNKNOWN) }))
-    }
-
-    fn set(&self, at: Option<Instant>) {
-        let since = at.and_then(|at| at.saturating_duration_since(self.0.from).as_nanos().try_into().ok());
-        self.0.since.store(since.unwrap_or(UNKNOWN), Ordering::Release);
-    }
-
-    /// The instant, where it is known.
-    pub(crate) fn latest(&self) -> Option<Instant> {
-        let since = self.0.since.load(Ordering::Acquire);
-        (since != UNKNOWN).then(|| self.0.from + Duration::from_nanos(since))
-    }
-}
-
-/// A TCP connection that knows when its bytes arrived.
-#[derive(Debug)]
-pub(super) struct Stamped {
-    stream: TcpStream,
-    arrival: Arrival,
+pub(crate) struct Reader {
     /// Room for the stamp beside the bytes.
     control: Vec<u8>,
     /// Nothing that is still to be read arrived before this.
     earliest: Instant,
 }
 
-impl Stamped {
-    /// The same connection, whose bytes are stamped from now on; as it was where the system refuses that.
-    pub(super) fn new(stream: TcpStream) -> Result<Self, TcpStream> {
-        if setsockopt(&stream, ReceiveTimestampns, &true).is_err() {
-            return Err(stream);
-        }
-        let now = Instant::now();
-        let control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-        Ok(Self { stream, arrival: Arrival::new(now), control, earliest: now })
+impl Reader {
+    /// From now on the system stamps what this connection receives, unless it refuses to.
+    pub(crate) fn new(stream: &TcpStream) -> Self {
+        // Without it there are no stamps, and nothing else changes.
+        let _ = setsockopt(stream, ReceiveTimestampns, &true);
+        Self { control: nix::cmsg_space!(nix::sys::time::TimeSpec), earliest: Instant::now() }
     }
 
-    /// What it tells of its last read.
-    pub(super) fn arrival(&self) -> Arrival {
-        self.arrival.clone()
-    }
-
-    pub(super) fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl AsyncRead for Stamped {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, arrival, control, earliest } = &mut *self;
-        let room = buf.remaining().min(MOST);
-        if room == 0 {
-            return Poll::Ready(Ok(()));
-        }
+    /// Reads into a buffer that has room; with it the instant at which the last of the bytes arrived, where it is sure.
+    pub(crate) fn poll_read(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Option<Instant>>> {
+        let Self { control, earliest } = self;
+        let room = buffer.remaining().min(MOST);
         loop {
             ready!(stream.poll_read_ready(cx))?;
             let mut read = None;
             let tried = stream.try_io(Interest::READABLE, || {
                 LANDING.with_borrow_mut(|landing| {
                     let (bytes, stamp) = receive(stream, &mut landing[..room], control)?;
-                    buf.put_slice(&landing[..bytes]);
+                    buffer.put_slice(&landing[..bytes]);
                     read = Some((bytes, stamp));
                     // A short read has left nothing. Said like this it spares the call that would find it out, as tokio's own
                     // reading does.
@@ -126,11 +66,10 @@ impl AsyncRead for Stamped {
             match (read, tried) {
                 (Some((bytes, stamp)), _) => {
                     let at = stamp.and_then(|stamp| instant(stamp, SystemTime::now(), Instant::now(), *earliest));
-                    arrival.set(at);
                     if let Some(at) = at.filter(|_| bytes < room) {
                         *earliest = at;
                     }
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Ok(at));
                 }
                 (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
                 (None, _) => {}
@@ -157,32 +96,6 @@ fn instant(stamp: Duration, wall: SystemTime, now: Instant, earliest: Instant) -
     now.checked_sub(age).filter(|at| *at >= earliest)
 }
 
-impl AsyncWrite for Stamped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::{
@@ -191,6 +104,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::Stamped;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -212,7 +126,7 @@ mod tests {
     async fn pair() -> (TcpStream, Stamped) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        (far.unwrap().0, Stamped::new(near.unwrap()).unwrap())
+        (far.unwrap().0, Stamped::new(near.unwrap()))
     }
 
     /// Bytes have the instant at which they came, however late they are read.
