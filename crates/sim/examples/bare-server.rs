@@ -4,7 +4,6 @@
 //! `cargo run --release -p longshore-sim --example bare-server -- 127.0.0.1:8410 LENGTH`
 
 #![expect(clippy::disallowed_macros, reason = "an example prints what it found")]
-#![expect(clippy::disallowed_methods, reason = "a thread for each core is what is measured")]
 
 use std::{convert::Infallible, io, net::SocketAddr, num::NonZero, thread};
 
