@@ -126,5 +126,5 @@ fn script(setting: &Setting, name: &str, arguments: &[&str]) -> Outcome<Value> {
 fn search(setting: &Setting) -> Outcome<String> {
     let mut command = Command::new("cargo");
     command.current_dir(&setting.root);
-    done(command.args(["bench", "--quiet", "--locked", "-p", "longshore-desk", "--bench", "search"]))
+    done(command.args(["bench", "--quiet", "--locked", "-p", "longshore", "-p", "longshore-desk", "--bench", "search"]))
 }
