@@ -213,6 +213,18 @@ class Elsewhere(WindowTest):
         self.assertEqual(home.instance(), instance)
 
 
+class Simulator(unittest.TestCase):
+    def test_it_simulates_for_the_benchmarks_of_the_desk(self):
+        command = [os.environ["WINDOW"], "sim", "--listen", "127.0.0.1:0", "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, PATIENCE)
+        self.addCleanup(process.terminate)
+        url = json.loads(process.stdout.readline())["listening"]
+        with urllib.request.urlopen(f"{url}/v1/models", timeout=5) as answer:
+            self.assertEqual([model["id"] for model in json.load(answer)["data"]], ["sim"])
+
+
 class Trouble(WindowTest):
     def test_what_is_wrong_with_the_configuration_is_shown(self):
         home = self.home("servers:\n  - name: <b>gpu\n    rest: nowhere at all\n")

@@ -1,6 +1,6 @@
 //! Imports between the crates run one way: `core ← config ← {client, engine, server, sim, bench} ← desk ← app`, and
-//! beside that only `bench → client`, `sim → server` and `{client, sim} → stamp`, which knows none of them; the desk knows neither engine nor simulator. `sim` never uses `client`, not even in its tests: it would confirm
-//! the client's bugs.
+//! beside that only `bench → client`, `sim → server` and `{client, sim} → stamp`, which knows none of them; the desk knows
+//! neither engine nor simulator. `sim` never uses `client`, not even in its tests: it would confirm the client's bugs.
 
 use std::{collections::BTreeMap, process::Command};
 

@@ -126,5 +126,6 @@ fn script(setting: &Setting, name: &str, arguments: &[&str]) -> Outcome<Value> {
 fn search(setting: &Setting) -> Outcome<String> {
     let mut command = Command::new("cargo");
     command.current_dir(&setting.root);
+    // The program is named beside it so that dependencies have its features, and are those that are built already.
     done(command.args(["bench", "--quiet", "--locked", "-p", "longshore", "-p", "longshore-desk", "--bench", "search"]))
 }

@@ -1,8 +1,9 @@
 //! Sending at instants that do not depend on answers: a thread that waits for absolute times.
 //!
-//! An async runtime's timer rounds to its millisecond wheel. A parked thread wakes within the kernel's timer slack, which
-//! this one lowers from Linux' 50 µs to nothing, and instants are counted from the beginning, so that being late once makes nothing later. What is
-//! due while the machine stood still is sent when it goes on, with the instant at which it was due.
+//! An async runtime's timer rounds to its millisecond wheel. A parked thread wakes within the kernel's timer slack,
+//! which this one lowers from Linux' 50 µs to nothing, and instants are counted from the beginning, so that being late
+//! once makes nothing later. What is due while the machine stood still is sent when it goes on, with the instant at
+//! which it was due.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
