@@ -150,6 +150,26 @@ describe("with the built-in model alone", () => {
     await page.waitForFunction(() => document.querySelector("textarea[aria-label=Message]")?.value === "half a thought");
     await message(page).fill("");
   });
+
+  test("who asks before the list of models has come is answered when it has", async () => {
+    const events = /\/desk\/api\/events/;
+    let came = false;
+    await page.route(events, async (route) => {
+      await new Promise((done) => setTimeout(done, 1500));
+      came = true;
+      await route.continue();
+    });
+    await page.getByRole("link", { name: "Chat" }).click();
+    await page.getByRole("button", { name: "New conversation" }).first().click();
+    await page.reload();
+    await message(page).fill("What is failover?");
+    await page.keyboard.press("Enter");
+    await page.waitForTimeout(300);
+    assert.ok(!came, "it was asked too late for this test");
+    assert.equal(await page.getByText(/no model/i).count(), 0);
+    await answered(page);
+    await page.unroute(events);
+  });
 });
 
 describe("with servers", () => {
@@ -252,12 +272,15 @@ describe("with a server that says what it is told", () => {
     "- in a list <b onclick=\"window.pwned=6\">bold</b> <style>body{display:none}</style>\n\n",
     "```html\n<script>window.pwned = 7</script>\n```\n\nThe end.",
   ];
+  /** All that blocks are made of, and more blocks than one group has. */
+  const LONG = Array.from({ length: 9 }, (_, n) => `## Part ${n}\n\nSome **bold** and \`code\`, a [site](https://example.org/${n}).\n\n- one\n- two\n  1. inside\n  2. *more*\n\n| a | b |\n|---|--:|\n| ${n} | x |\n| y | **z** |\n\n> quoted\n\n`).join("");
+  const SAID = { evil: EVIL.join(""), long: LONG };
   let server;
   let program;
   let page;
   let problems;
   before(async () => {
-    server = await scripted((question) => (question.includes("evil") ? EVIL.join("").match(/[^]{1,7}/g) : ["A ", "plain ", "answer."]));
+    server = await scripted((question) => SAID[Object.keys(SAID).find((word) => question.includes(word))]?.match(/[^]{1,7}/g) ?? ["A ", "plain ", "answer."]);
     program = await desk({ servers: [{ name: "script", rest: server.url, dialect: "openai" }] });
     ({ page, problems } = await openPage(program.opened, { reduced: true }));
     page.setDefaultTimeout(10_000);
@@ -288,6 +311,21 @@ describe("with a server that says what it is told", () => {
     assert.deepEqual(problems, [], "not even the Content-Security-Policy had to refuse anything");
   });
 
+  test("what grew piece by piece is what is drawn at once", async () => {
+    await page.getByRole("button", { name: "New conversation" }).first().click();
+    await ask(page, "Say something long");
+    const drawn = async () => {
+      const answer = await answered(page);
+      await answer.getByRole("heading", { name: "Part 8" }).waitFor();
+      await answer.locator("blockquote").nth(8).waitFor();
+      return answer.locator(".markdown").innerHTML();
+    };
+    const grown = await drawn();
+    await page.reload();
+    assert.equal(await drawn(), grown);
+    assert.equal(await page.locator(".markdown td").count(), 9 * 4);
+  });
+
   test("an answer that was cut off by the program's end is there afterwards, and the page says that it is alone", async () => {
     server.stop();
     await program.kill();
@@ -298,7 +336,7 @@ describe("with a server that says what it is told", () => {
     await page.getByText(/Connection lost|not allowed in/).waitFor({ state: "attached" });
     await page.goto("about:blank");
     await page.goto(program.opened.page);
-    await page.getByRole("link", { name: /Say something evil/ }).click();
+    await page.getByRole("link", { name: /Say something long/ }).click();
     await answered(page);
     await page.waitForFunction(() => document.querySelector("textarea[aria-label=Message]")?.value === "written while nobody listened");
   });

@@ -21,8 +21,6 @@ try {
   }
   await go("chat");
   const box = page.getByRole("textbox", { name: "Message", exact: true });
-  // The list of models may come after the page.
-  await page.locator("main").getByText("built-in", { exact: true }).first().waitFor();
   await box.fill("What is streaming?");
   await page.keyboard.press("Enter");
   await page.locator("[data-answer=done]").first().waitFor();

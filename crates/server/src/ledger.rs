@@ -1,8 +1,9 @@
 //! The attempts behind a reply, and other words of ours, as headers.
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, header::CACHE_CONTROL, request::Parts};
 use longshore_core::{Attempt, CacheStatus, call::CacheUse};
-use serde_json::json;
 
 /// A ledger longer than this would be refused by some clients as a header.
 const LEDGER_BYTES: usize = 4 << 10;
@@ -10,7 +11,8 @@ const LEDGER_BYTES: usize = 4 << 10;
 /// The attempts that were made, as JSON in one header; the latest ones if not all fit.
 pub(crate) fn put_ledger(ledger: &[Attempt], headers: &mut http::HeaderMap) {
     for first in 0..ledger.len() {
-        let text = header_text(&json!(ledger[first..]).to_string());
+        let Ok(text) = serde_json::to_string(&ledger[first..]) else { return };
+        let text = header_text(&text);
         if text.len() <= LEDGER_BYTES {
             if let Ok(value) = HeaderValue::from_str(&text) {
                 headers.insert("longshore-ledger", value);
@@ -40,7 +42,10 @@ pub(crate) fn cache_use(head: &Parts) -> CacheUse {
 }
 
 /// Text as a header may carry it: what is not printable ASCII is written as JSON would escape it.
-pub(crate) fn header_text(text: &str) -> String {
+pub(crate) fn header_text(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
     let mut out = String::with_capacity(text.len());
     let mut units = [0; 2];
     for char in text.chars() {
@@ -52,12 +57,13 @@ pub(crate) fn header_text(text: &str) -> String {
             }
         }
     }
-    out
+    out.into()
 }
 
 #[cfg(test)]
 mod tests {
     use longshore_core::{Error, ErrorKind, Route, capability::OpKind};
+    use serde_json::json;
 
     use super::*;
 

@@ -152,7 +152,7 @@ impl Service {
                 }
             }
         };
-        let parts = parts.header(REQUEST_ID, &*call.id).header(SERVER, header_text(&route.server));
+        let parts = parts.header(REQUEST_ID, &*call.id).header(SERVER, &*header_text(&route.server));
         let mut response = parts.body(body.into()).unwrap_or_else(|error| broken(&error));
         put_ledger(&ledger, response.headers_mut());
         put_cache(cache, response.headers_mut());

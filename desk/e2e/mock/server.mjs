@@ -25,7 +25,7 @@ const servers = [
   serverOf("harbour", "ok"),
   serverOf("pier-2", "down", { detail: "connection refused", ways: [way("http://127.0.0.1:8420", { breaker: "open", breaker_reason: "5 faults in a row" })] }),
 ];
-const models = { models: [model("longshore-tiny", "built-in"), model("qwen3-8b", "harbour"), model("qwen3-8b", "pier-2"), model("gemma-3-4b", "harbour", "unloaded")], unavailable: [{ server: "pier-2", error: { title: "no connection", detail: "connection refused" } }], loads: [] };
+const models = { models: [model("longshore-tiny", "built-in"), model("qwen3-8b", "harbour"), model("qwen3-8b", "pier-2"), model("gemma-3-4b", "harbour", "unloaded")], unavailable: [{ server: "pier-2", error: { title: "no connection", detail: "connection refused" } }], awaited: [], loads: [] };
 
 const MARKDOWN = `Streaming sends an answer **as it is made**, token by token, instead of waiting for all of it.
 

@@ -1513,6 +1513,8 @@ export interface components {
             models: components["schemas"]["Model"][];
             /** @description Servers whose list could not be had; what they had before stands in `models`. */
             unavailable: components["schemas"]["Unavailable"][];
+            /** @description Servers that are being asked for their first list: until they answer, nobody can say that there is no model. */
+            awaited: string[];
             /** @description What is done with models just now, or was a moment ago. */
             loads: components["schemas"]["Load"][];
         };

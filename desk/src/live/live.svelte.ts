@@ -19,13 +19,15 @@ class Live {
   unauthorized = $state(false);
   hello = $state.raw<Hello | null>(null);
   servers = $state.raw<Server[]>([]);
-  models = $state.raw<ModelsView>({ models: [], unavailable: [], loads: [] });
+  models = $state.raw<ModelsView>({ models: [], unavailable: [], awaited: [], loads: [] });
   running = $state.raw<CallSummary[]>([]);
   samples = $state.raw<Sample[]>([]);
   /** Newest first, bounded. */
   calls = $state.raw<CallSummary[]>([]);
   /** The first snapshots of servers and models have come. */
   ready = $state(false);
+  /** There is a model, or every server has said that it has none, or could not be asked. */
+  modelsKnown = $derived(this.ready && (this.models.models.length > 0 || this.models.awaited.length === 0));
 
   #started = false;
   #retry: (() => void) | null = null;
@@ -46,6 +48,23 @@ class Live {
   onReconnect(then: () => void): () => void {
     this.#listeners.add(then);
     return () => this.#listeners.delete(then);
+  }
+
+  /** Waits until {@link modelsKnown}, at most `ms`. Not longer where the stream is lost. */
+  untilModelsKnown(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = $effect.root(() => {
+        $effect(() => {
+          if (this.modelsKnown || this.lost) end();
+        });
+      });
+      const timer = setTimeout(end, ms);
+      function end() {
+        clearTimeout(timer);
+        stop();
+        resolve();
+      }
+    });
   }
 
   async #run(): Promise<void> {

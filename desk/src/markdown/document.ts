@@ -15,13 +15,15 @@ export type Block =
 const WINDOW = 4_000;
 
 export class MarkdownDocument {
-  /** All the text there is. */
-  source = "";
   /** Blocks that will not change any more. */
   frozen: Block[] = [];
   /** Blocks that may: usually one. Made by `advance`. */
   tail: Block[] = [];
 
+  /** All that came, piece by piece: as one string it would be copied for every frame. */
+  #pieces: string[] = [];
+  /** What came, without most of what is frozen; places are counted in it. */
+  #rest = "";
   #at = 0;
   #key = 0;
   #ended = false;
@@ -33,8 +35,15 @@ export class MarkdownDocument {
   /** The fence that is open at `#at`, and how far its end has been looked for. */
   #fence: { mark: RegExp; lang: string; body: number; searched: number } | null = null;
 
+  /** All the text there is. */
+  get source(): string {
+    return this.#pieces.join("");
+  }
+
   push(text: string): void {
-    this.source += text;
+    this.#pieces.push(text);
+    this.#forget();
+    this.#rest += text;
   }
 
   /** No more text will come: everything is frozen by the next `advance`. */
@@ -43,7 +52,7 @@ export class MarkdownDocument {
   }
 
   get settled(): boolean {
-    return this.#ended && this.#at >= this.source.length;
+    return this.#ended && this.#at >= this.#rest.length;
   }
 
   /**
@@ -58,6 +67,18 @@ export class MarkdownDocument {
     return false;
   }
 
+  /** Cuts off what is frozen. */
+  #forget(): void {
+    const gone = this.#at;
+    if (gone === 0 || this.#cutOff.length > 0) return;
+    this.#rest = this.#rest.slice(gone);
+    this.#at = 0;
+    if (this.#fence) {
+      this.#fence.body -= gone;
+      this.#fence.searched -= gone;
+    }
+  }
+
   /** Freezes at least one block, or returns false. */
   #freeze(late: () => boolean): boolean {
     if (this.#cutOff.length > 0) {
@@ -65,10 +86,10 @@ export class MarkdownDocument {
       return true;
     }
     this.#skipBlankLines();
-    if (this.#at >= this.source.length) return false;
+    if (this.#at >= this.#rest.length) return false;
     if (this.#fence || this.#openFence()) return this.#closeFence();
-    const rest = this.source.length - this.#at;
-    const piece = this.#prefix + this.source.slice(this.#at, this.#at + WINDOW);
+    const rest = this.#rest.length - this.#at;
+    const piece = this.#prefix + this.#rest.slice(this.#at, this.#at + WINDOW);
     const tokens = lex(piece).filter((token) => token.type !== "space");
     const whole = this.#ended && rest <= WINDOW;
     if (tokens.length > 1 || whole) {
@@ -117,7 +138,7 @@ export class MarkdownDocument {
 
   /** Cuts a block that fills the window. */
   #cut(token: Token): void {
-    const piece = this.#prefix + this.source.slice(this.#at, this.#at + WINDOW);
+    const piece = this.#prefix + this.#rest.slice(this.#at, this.#at + WINDOW);
     const at = Math.max(cutAt(token, piece), this.#prefix.length + 1);
     const part = piece.slice(0, at);
     const prefix = token.type === "table" ? tableHead(token as Tokens.Table, piece) : "";
@@ -128,9 +149,9 @@ export class MarkdownDocument {
   }
 
   #openFence(): boolean {
-    const lineEnd = this.source.indexOf("\n", this.#at);
+    const lineEnd = this.#rest.indexOf("\n", this.#at);
     if (lineEnd < 0) return false;
-    const open = /^ {0,3}(`{3,}|~{3,})([^\n`]*)$/.exec(this.source.slice(this.#at, lineEnd));
+    const open = /^ {0,3}(`{3,}|~{3,})([^\n`]*)$/.exec(this.#rest.slice(this.#at, lineEnd));
     const mark = open?.[1];
     if (!mark) return false;
     this.#fence = {
@@ -146,18 +167,18 @@ export class MarkdownDocument {
     const fence = this.#fence;
     if (!fence) return false;
     for (;;) {
-      const newline = this.source.indexOf("\n", fence.searched);
+      const newline = this.#rest.indexOf("\n", fence.searched);
       const last = newline < 0;
       if (last && !this.#ended) return false;
-      const lineEnd = last ? this.source.length : newline;
-      if (fence.mark.test(this.source.slice(fence.searched, lineEnd))) {
-        this.#freezeCode(this.source.slice(fence.body, fence.searched), lineEnd);
+      const lineEnd = last ? this.#rest.length : newline;
+      if (fence.mark.test(this.#rest.slice(fence.searched, lineEnd))) {
+        this.#freezeCode(this.#rest.slice(fence.body, fence.searched), lineEnd);
         return true;
       }
       fence.searched = lineEnd + 1;
-      if (last || fence.searched >= this.source.length) {
+      if (last || fence.searched >= this.#rest.length) {
         if (!this.#ended) return false;
-        this.#freezeCode(this.source.slice(fence.body), this.source.length);
+        this.#freezeCode(this.#rest.slice(fence.body), this.#rest.length);
         return true;
       }
     }
@@ -165,20 +186,20 @@ export class MarkdownDocument {
 
   #freezeCode(text: string, end: number): void {
     this.frozen.push({ key: this.#key++, kind: "code", lang: this.#fence?.lang ?? "", text: text.replace(/\n$/, ""), open: false });
-    this.#at = Math.min(end + 1, this.source.length);
+    this.#at = Math.min(end + 1, this.#rest.length);
     this.#fence = null;
     this.#continued = false;
   }
 
   #renderTail(): Block[] {
-    if (this.#at >= this.source.length) return [];
+    if (this.#at >= this.#rest.length) return [];
     // The key is the one the block will have when it is frozen, so that its element stays.
     if (this.#fence) {
-      const body = this.source.slice(this.#fence.body);
+      const body = this.#rest.slice(this.#fence.body);
       const text = body.replace(/\n[ \t]*[`~]*$/, "");
       return [{ key: this.#key, kind: "code", lang: this.#fence.lang, text, open: true }];
     }
-    const text = this.#prefix + withoutStub(this.source.slice(this.#at));
+    const text = this.#prefix + withoutStub(this.#rest.slice(this.#at));
     if (text.trim() === "") return [];
     const html = render(lex(closed(text)));
     return [{ key: this.#key, kind: "html", html, continued: this.#continued }];
@@ -187,12 +208,12 @@ export class MarkdownDocument {
   #skipBlankLines(): void {
     if (this.#fence || this.#prefix) return;
     // Indentation belongs to the block: only whole blank lines go.
-    const blank = /^(?:[ \t]*\n)+/.exec(this.source.slice(this.#at, this.#at + 200));
+    const blank = /^(?:[ \t]*\n)+/.exec(this.#rest.slice(this.#at, this.#at + 200));
     if (blank) {
       this.#at += blank[0].length;
       this.#continued = false;
     }
-    if (this.#ended && this.source.slice(this.#at).trim() === "") this.#at = this.source.length;
+    if (this.#ended && this.#rest.slice(this.#at).trim() === "") this.#at = this.#rest.length;
   }
 }
 

@@ -1,4 +1,4 @@
-// A growing MarkdownDocument as reactive state: groups of blocks that never change again, and the tail that does.
+// A growing MarkdownDocument as reactive state: groups of blocks, of which only the last one still changes.
 
 import { inFrames } from "../lib/frames";
 import { MarkdownDocument, type Block } from "./document";
@@ -8,9 +8,12 @@ const GROUP = 12;
 
 export class MarkdownView {
   groups = $state.raw<Block[][]>([]);
-  tail = $state.raw<Block[]>([]);
 
   #document = new MarkdownDocument();
+  /** Full groups of frozen blocks. */
+  #full: Block[][] = [];
+  /** Frozen blocks that are not a full group yet. */
+  #open: Block[] = [];
   #taken = 0;
 
   get text(): string {
@@ -39,18 +42,16 @@ export class MarkdownView {
 
   #work = (late: () => boolean): boolean => {
     const more = this.#document.advance(late);
-    const fresh = this.#document.frozen.slice(this.#taken);
-    if (fresh.length > 0) {
-      this.#taken += fresh.length;
-      const last = this.groups.at(-1) ?? [];
-      const open = last.length < GROUP ? last : [];
-      const kept = open === last ? this.groups.slice(0, -1) : this.groups;
-      const blocks = [...open, ...fresh];
-      const made: Block[][] = [];
-      for (let at = 0; at < blocks.length; at += GROUP) made.push(blocks.slice(at, at + GROUP));
-      this.groups = [...kept, ...made];
-    }
-    if (!more) this.tail = this.#document.tail;
+    const { frozen, tail } = this.#document;
+    const full = [...this.#full];
+    let open = [...this.#open, ...frozen.slice(this.#taken)];
+    this.#taken = frozen.length;
+    for (; open.length >= GROUP; open = open.slice(GROUP)) full.push(open.slice(0, GROUP));
+    this.#full = full;
+    this.#open = open;
+    // Beside the frozen blocks, so that the last one's element stays when it is frozen. One that was has a key of theirs.
+    const growing = [...open, ...tail.filter(({ key }) => key >= frozen.length)];
+    this.groups = growing.length > 0 ? [...full, growing] : full;
     return more;
   };
 }

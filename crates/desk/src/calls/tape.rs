@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use longshore_core::EventKind;
-use serde_json::json;
 
 use super::view::Frame;
 use crate::text::boundary;
@@ -197,14 +196,18 @@ fn told(event: &EventKind) -> String {
         }
         EventKind::Models(models) => format!("{} models", models.len()),
         EventKind::Unavailable { server, error } => format!("{server}: {}", error.message()),
-        EventKind::Usage(usage) => json!(usage).to_string(),
+        EventKind::Usage(usage) => json(usage),
         EventKind::Done(finish) => finish.as_str().to_owned(),
-        EventKind::Progress(progress) => json!(progress).to_string(),
+        EventKind::Progress(progress) => json(progress),
         EventKind::Health(report) => if report.ok { "ok" } else { "not well" }.to_owned(),
         EventKind::Server(info) => info.name.to_string(),
         EventKind::Resumed(attempt) => attempt.route.server.to_string(),
         _ => String::new(),
     }
+}
+
+fn json(told: &impl serde::Serialize) -> String {
+    serde_json::to_string(told).unwrap_or_default()
 }
 
 #[cfg(test)]

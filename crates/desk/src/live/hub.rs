@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// News that somebody may be behind by before they are told all anew.
 const BEHIND: usize = 512;
@@ -19,11 +19,12 @@ pub(crate) type News = (&'static str, Arc<RawValue>);
 pub(crate) struct Hub {
     last: Mutex<BTreeMap<&'static str, Arc<RawValue>>>,
     sender: broadcast::Sender<News>,
+    visits: watch::Sender<u64>,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { last: Mutex::default(), sender: broadcast::channel(BEHIND).0 }
+        Self { last: Mutex::default(), sender: broadcast::channel(BEHIND).0, visits: watch::Sender::new(0) }
     }
 }
 
@@ -63,7 +64,14 @@ impl Hub {
     pub(crate) fn listen(&self) -> (Vec<News>, broadcast::Receiver<News>) {
         // In this order, or something between the two would be missed.
         let receiver = self.sender.subscribe();
-        (self.all(), receiver)
+        let all = self.all();
+        self.visits.send_modify(|visits| *visits += 1);
+        (all, receiver)
+    }
+
+    /// Changes whenever somebody begins to look on.
+    pub(crate) fn visits(&self) -> watch::Receiver<u64> {
+        self.visits.subscribe()
     }
 
     /// How everything is.

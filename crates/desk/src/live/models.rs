@@ -15,6 +15,8 @@ pub(crate) struct ModelsView {
     pub(crate) models: Vec<Model>,
     /// Servers whose list could not be had; what they had before stands in `models`.
     pub(crate) unavailable: Vec<Unavailable>,
+    /// Servers that are being asked for their first list: until they answer, nobody can say that there is no model.
+    pub(crate) awaited: Vec<String>,
     /// What is done with models just now, or was a moment ago.
     pub(crate) loads: Vec<Load>,
 }
@@ -90,8 +92,10 @@ pub(crate) fn view(fleet: &Fleet, loads: &Loads, pins: &Pins) -> ModelsView {
         let error = Problem::from(server.error.as_ref()?);
         Some(Unavailable { server: server.server.to_string(), error })
     });
+    let awaited = servers.iter().filter(|server| server.age.is_none() && server.models.is_empty());
     ModelsView {
         unavailable: unavailable.collect(),
+        awaited: awaited.map(|server| server.server.to_string()).collect(),
         models: servers
             .iter()
             .flat_map(|server| server.models.iter().map(|model| status(server, model, pins)))

@@ -2,14 +2,15 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use longshore_client::EndpointVitals;
+use longshore_client::{EndpointVitals, Fleet};
 use serde::Serialize;
 use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
+    sync::{broadcast::error::RecvError, watch},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -35,16 +36,20 @@ struct Running {
 
 /// Begins the tasks that go on until the desk is closed or dropped. Needs a runtime.
 pub(crate) fn begin(desk: &Desk) {
-    tokio::spawn(beat(desk.downgrade()));
-    tokio::spawn(pass_on(desk.downgrade(), desk.calls.subscribe(), desk.closing.clone()));
+    tokio::spawn(beat(desk.downgrade(), desk.hub.visits()));
+    tokio::spawn(pass_on(desk.downgrade(), desk.hub.visits(), desk.closing.clone()));
 }
 
-async fn beat(desk: Weak<Parts>) {
+async fn beat(desk: Weak<Parts>, mut visits: watch::Receiver<u64>) {
     let mut ticks = interval(SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut listed: Option<Instant> = None;
+    let mut listed: Option<(Instant, Weak<Fleet>)> = None;
     loop {
-        ticks.tick().await;
+        // Who has just opened the page does not wait for the next beat.
+        let beaten = tokio::select! {
+            _ = ticks.tick() => true,
+            Ok(()) = visits.changed() => false,
+        };
         let Some(desk) = Desk::upgrade(&desk) else { return };
         if desk.closing.is_cancelled() {
             return;
@@ -52,38 +57,66 @@ async fn beat(desk: Weak<Parts>) {
         let fleet = desk.live.now();
         if desk.hub.has_listeners() {
             desk.watched.ask(&fleet);
-            if listed.is_none_or(|at| at.elapsed() >= LISTS) {
-                listed = Some(Instant::now());
-                // The view is filled as each answers; one that does not keeps nobody waiting.
-                let fleet = Arc::clone(&fleet);
-                tokio::spawn(async move { drop(fleet.refresh().await) });
+            // Other settings, another fleet: it knows no list yet.
+            let known = listed.as_ref().filter(|(_, of)| of.as_ptr() == Arc::as_ptr(&fleet));
+            if known.is_none_or(|(at, _)| at.elapsed() >= LISTS) {
+                listed = Some((Instant::now(), Arc::downgrade(&fleet)));
+                tokio::spawn(ask_for_models(Arc::clone(&fleet), desk.downgrade()));
             }
         }
-        desk.take_sample(&fleet.vitals());
+        if beaten {
+            desk.take_sample(&fleet.vitals());
+        }
         if desk.hub.has_listeners() {
             desk.tell();
         }
     }
 }
 
-/// Tells of each call that begins or ends.
-async fn pass_on(desk: Weak<Parts>, mut calls: Receiver<CallSummary>, closing: CancellationToken) {
+/// Asks all servers for their models, and tells what each says when it says it: one that is silent keeps nobody waiting.
+async fn ask_for_models(fleet: Arc<Fleet>, desk: Weak<Parts>) {
+    let mut news = fleet.watch_models();
+    let mut asked = pin!(fleet.refresh());
     loop {
-        let told = tokio::select! {
-            () = closing.cancelled() => return,
-            told = calls.recv() => told,
+        let ended = tokio::select! {
+            _ = &mut asked => true,
+            _ = news.changed() => false,
         };
         let Some(desk) = Desk::upgrade(&desk) else { return };
-        match told {
-            Ok(call) => {
-                desk.hub.event("call", &call);
-                if desk.hub.has_listeners() {
+        desk.tell();
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Tells of each call that begins or ends. While nobody looks on, nobody sums them up: calls through the gateway would
+/// pay for it.
+async fn pass_on(desk: Weak<Parts>, mut visits: watch::Receiver<u64>, closing: CancellationToken) {
+    loop {
+        let visited = tokio::select! {
+            () = closing.cancelled() => return,
+            visited = visits.changed() => visited,
+        };
+        let Some(mut calls) = visited.ok().and_then(|()| Some(Desk::upgrade(&desk)?.calls.subscribe())) else { return };
+        loop {
+            let told = tokio::select! {
+                () = closing.cancelled() => return,
+                told = calls.recv() => told,
+            };
+            let Some(desk) = Desk::upgrade(&desk) else { return };
+            if !desk.hub.has_listeners() {
+                break;
+            }
+            match told {
+                Ok(call) => {
+                    desk.hub.event("call", &call);
                     desk.hub.state("running", &Running { running: desk.calls.running() });
                 }
+                // What is under way is told whole by the next beat.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             }
-            // What is under way is told whole by the next beat.
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
         }
     }
 }

@@ -29,10 +29,14 @@ describe("who can be asked", () => {
 
   it("by default is who was asked last, then what is pinned, then what is ready", () => {
     const models = [model("a", "x"), model("b", "x", "ready", { pinned: true })];
-    expect(defaultTarget(models, [], { model: "a", server: "x" })).toEqual({ model: "a", server: "x" });
-    expect(defaultTarget(models, [], { model: "gone", server: "x" })).toEqual({ model: "b", server: "x" });
-    expect(defaultTarget([model("a", "x")], [], null)).toEqual({ model: "a", server: "x" });
-    expect(defaultTarget([], [], null)).toBeNull();
+    const none = { models: [], awaited: [] };
+    expect(defaultTarget({ models, awaited: [] }, [], { model: "a", server: "x" })).toEqual({ model: "a", server: "x" });
+    expect(defaultTarget({ models, awaited: [] }, [], { model: "gone", server: "x" })).toEqual({ model: "b", server: "x" });
+    expect(defaultTarget({ models, awaited: ["slow"] }, [], { model: "c", server: "slow" })).toEqual({ model: "c", server: "slow" });
+    expect(defaultTarget({ models, awaited: ["slow"] }, [], { model: "c", server: null })).toEqual({ model: "c", server: null });
+    expect(defaultTarget({ models, awaited: ["other"] }, [], { model: "c", server: "slow" })).toEqual({ model: "b", server: "x" });
+    expect(defaultTarget({ ...none, models: [model("a", "x")] }, [], null)).toEqual({ model: "a", server: "x" });
+    expect(defaultTarget(none, [], null)).toBeNull();
   });
 });
 

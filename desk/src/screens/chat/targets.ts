@@ -1,6 +1,6 @@
 // Who can be asked: every chat model, on any server that has it or on one in particular.
 
-import type { Model, Server, Target } from "../../api/types";
+import type { Model, ModelsView, Server, Target } from "../../api/types";
 
 export interface TargetChoice {
   target: Target;
@@ -39,10 +39,10 @@ export function targetChoices(models: readonly Model[], servers: readonly Server
   return groups.sort((a, b) => a.rank - b.rank).flatMap(({ choices }) => choices);
 }
 
-/** What is asked when nobody chose: a pinned model, then one that is ready. */
-export function defaultTarget(models: readonly Model[], servers: readonly Server[], last: Target | null): Target | null {
+/** What is asked when nobody chose: what was asked last, unless its server says that it has it no longer; a pinned model; one that is ready. */
+export function defaultTarget({ models, awaited }: Pick<ModelsView, "models" | "awaited">, servers: readonly Server[], last: Target | null): Target | null {
   const choices = targetChoices(models, servers);
-  if (last && choices.some((choice) => sameTarget(choice.target, last))) return last;
+  if (last && (choices.some((choice) => sameTarget(choice.target, last)) || (last.server ? awaited.includes(last.server) : awaited.length > 0))) return last;
   const pinned = models.find((model) => model.pinned && CHATS.has(model.kind));
   if (pinned) return { model: pinned.id, server: pinned.server };
   return choices[0]?.target ?? null;
