@@ -35,6 +35,7 @@ class Screen:
         os.close(write)
         with os.fdopen(read) as said:
             self.display = f":{said.readline().strip()}"
+        self.manager = None
 
     def xdotool(self, *arguments):
         environment = os.environ | {"DISPLAY": self.display}
@@ -57,15 +58,20 @@ class Screen:
         """Closes it as a click on its cross does."""
         x11.ask_to_close(self.display, int(window))
 
-    def picture(self, file):
-        """Keeps what is to be seen; how many colours that has."""
-        subprocess.run(["import", "-display", self.display, "-window", "root", str(file)], check=True)
+    def manage(self, manager):
+        """Has a window manager put frames around windows."""
+        self.manager = subprocess.Popen([manager], env=os.environ | {"DISPLAY": self.display}, stderr=subprocess.DEVNULL)
+
+    def picture(self, window, file):
+        """Keeps what is to be seen of a window, its frame included; how many colours that has."""
+        subprocess.run(["import", "-display", self.display, "-frame", "-window", window, str(file)], check=True)
         counted = subprocess.run(["identify", "-format", "%k", str(file)], capture_output=True, text=True, check=True)
         return int(counted.stdout)
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(PATIENCE)
+        for process in filter(None, [self.manager, self.process]):
+            process.terminate()
+            process.wait(PATIENCE)
 
 
 class Tray:

@@ -13,7 +13,9 @@ from pathlib import Path
 from harness import Home, Screen, Tray, Web, reply
 from webdriver import PATIENCE, terminate, until
 
+# Where its picture is kept; with a frame around it where a window manager is named.
 PICTURE = Path(os.environ.get("PICTURE", "/tmp/longshore-window.png"))
+MANAGER = os.environ.get("WINDOW_MANAGER")
 
 # A link that wants a window of its own, as those in answers do.
 LINK = """
@@ -56,6 +58,8 @@ class WindowTest(unittest.TestCase):
 
 class FirstRun(WindowTest):
     def test_from_the_first_start_to_the_first_answer(self):
+        if MANAGER:
+            self.screen.manage(MANAGER)
         home = self.home()
         driver = home.drive()
         until(lambda: "Ask anything" in driver.text(), "the page")
@@ -66,7 +70,7 @@ class FirstRun(WindowTest):
         driver.click("//button[contains(., 'What is streaming?')]")
         until(lambda: "tokens/s" in driver.text() and "TTFT" in driver.text(), "the answer")
         driver.run_until_told("const told = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(told))")
-        self.assertGreater(self.screen.picture(PICTURE), 50, "there are letters and signs to be seen")
+        self.assertGreater(self.screen.picture(self.screen.window(), PICTURE), 50, "there are letters and signs to be seen")
 
         with self.subTest("what the page gives to keep comes into the folder for downloads"):
             driver.click("//button[@aria-label='More for this conversation']")
@@ -213,7 +217,7 @@ class Elsewhere(WindowTest):
         self.assertEqual(home.instance(), instance)
 
 
-class Simulator(unittest.TestCase):
+class Simulator(WindowTest):
     def test_it_simulates_for_the_benchmarks_of_the_desk(self):
         command = [os.environ["WINDOW"], "sim", "--listen", "127.0.0.1:0", "--json"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -223,6 +227,27 @@ class Simulator(unittest.TestCase):
         url = json.loads(process.stdout.readline())["listening"]
         with urllib.request.urlopen(f"{url}/v1/models", timeout=5) as answer:
             self.assertEqual([model["id"] for model in json.load(answer)["data"]], ["sim"])
+
+    def test_a_benchmark_of_the_window_has_its_certificate(self):
+        home = self.home()
+        home.start()
+        instance = home.instance()
+
+        def ask(path, body=None):
+            headers = {"Authorization": f"Bearer {instance['token']}", "Content-Type": "application/json"}
+            data = None if body is None else json.dumps(body).encode()
+            request = urllib.request.Request(f"{instance['url']}/desk/api/{path}", data, headers)
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.read().decode()
+
+        order = {"op": "chat", "concurrency": [1], "requests": 3, "tokens": 8, "stream": True}
+        begun = json.loads(ask("bench", order))["id"]
+        told = ask(f"bench/{begun}/events")
+        run = json.loads(told.split("event: done\ndata: ", 1)[1].splitlines()[0])["run"]
+        self.assertGreater(run["levels"][0]["window"]["requests_per_second"], 0)
+        certificate = run["certificate"]
+        self.assertEqual(certificate["problems"], [])
+        self.assertTrue(certificate["levels"][0]["deviations"], "what the same load came to against the simulator")
 
 
 class Trouble(WindowTest):
