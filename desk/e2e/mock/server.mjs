@@ -111,13 +111,13 @@ async function answer(message, conversation, question) {
       question = "";
       for (const piece of pieces) {
         answer.segments[1].text += piece;
-        say("text", { segment: 1, text: piece });
+        say("text", { segment: 1, text: piece, pieces: 1 });
         await wait(8);
       }
       break;
     }
     answer.segments[at].text += pieces[i];
-    say("text", { segment: at, text: pieces[i] });
+    say("text", { segment: at, text: pieces[i], pieces: 1 });
     if (!long || i % 12 === 0) await wait(long ? 2 : 12);
   }
   answer.segments[at].ended = state.stopped ? "interrupted" : "done";

@@ -724,11 +724,21 @@ export interface components {
             segment: number;
             /** @description The words. */
             text: string;
+            /**
+             * Format: int32
+             * @description In how many pieces the server sent them: about as many tokens.
+             */
+            pieces: number;
         } | {
             /** @description Which segment it belongs to. */
             segment: number;
             /** @description The words. */
             text: string;
+            /**
+             * Format: int32
+             * @description In how many pieces the server sent them.
+             */
+            pieces: number;
         } | components["schemas"]["Attempt"] | {
             /** @description Which segment begins, counted from 0. */
             segment: number;

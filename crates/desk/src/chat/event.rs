@@ -44,6 +44,8 @@ pub enum AnswerEvent {
         segment: usize,
         /// The words.
         text: String,
+        /// In how many pieces the server sent them: about as many tokens.
+        pieces: u32,
     },
     /// `reasoning`: more of what the model thinks.
     Reasoning {
@@ -51,6 +53,8 @@ pub enum AnswerEvent {
         segment: usize,
         /// The words.
         text: String,
+        /// In how many pieces the server sent them.
+        pieces: u32,
     },
     /// `attempt`: one has failed, or was committed.
     Attempt(Attempt),
@@ -107,10 +111,10 @@ pub(super) fn more(before: &Answer, now: &Answer) -> Vec<AnswerEvent> {
             all.strip_prefix(before.unwrap_or_default()).filter(|more| !more.is_empty()).map(str::to_owned)
         };
         if let Some(text) = since(&one.reasoning, known.map(|known| &*known.reasoning)) {
-            events.push(AnswerEvent::Reasoning { segment, text });
+            events.push(AnswerEvent::Reasoning { segment, text, pieces: 1 });
         }
         if let Some(text) = since(&one.text, known.map(|known| &*known.text)) {
-            events.push(AnswerEvent::Text { segment, text });
+            events.push(AnswerEvent::Text { segment, text, pieces: 1 });
         }
         because = one.error.clone().map(Box::new);
     }

@@ -36,7 +36,9 @@ export class AnswerView {
 
   #abort: AbortController | null = null;
   #askedAt: number | null = null;
-  #arrivals: number[] = [];
+  /** When pieces came, and how many had come by then. */
+  #arrivals: [number, number][] = [];
+  #pieces = 0;
   #reasoning = new Map<number, string>();
   #ondone: (message: Message) => void = () => {};
 
@@ -91,6 +93,7 @@ export class AnswerView {
     this.segments = [];
     this.attempts = [];
     this.#arrivals = [];
+    this.#pieces = 0;
     this.#reasoning.clear();
     this.phase = "queued";
   }
@@ -105,16 +108,16 @@ export class AnswerView {
         break;
       }
       case "text": {
-        const { segment, text } = data as AnswerEvents["text"];
-        this.#arrived();
+        const { segment, text, pieces } = data as AnswerEvents["text"];
+        this.#arrived(pieces);
         const view = this.#segment(segment);
         view.hasText = true;
         view.view.push(text);
         break;
       }
       case "reasoning": {
-        const { segment, text } = data as AnswerEvents["reasoning"];
-        this.#arrived();
+        const { segment, text, pieces } = data as AnswerEvents["reasoning"];
+        this.#arrived(pieces);
         this.#segment(segment);
         this.#reasoning.set(segment, (this.#reasoning.get(segment) ?? "") + text);
         inFrames(this.#showReasoning);
@@ -172,21 +175,22 @@ export class AnswerView {
     return false;
   };
 
-  #arrived(): void {
+  #arrived(pieces: number): void {
     const now = performance.now();
     if (this.#arrivals.length === 0) {
       this.phase = "decoding";
       if (this.#askedAt !== null) this.ttft_ms = now - this.#askedAt;
     }
-    this.#arrivals.push(now);
+    this.#pieces += pieces;
+    this.#arrivals.push([now, this.#pieces]);
     inFrames(this.#showPace);
   }
 
   #showPace = (): boolean => {
     const now = performance.now();
-    while (this.#arrivals.length > 2 && now - (this.#arrivals[0] ?? now) > 2000) this.#arrivals.shift();
-    const since = this.#arrivals[0];
-    if (since !== undefined && now - since > 400) this.pace = Math.round(((this.#arrivals.length - 1) / (now - since)) * 1000);
+    while (this.#arrivals.length > 2 && now - (this.#arrivals[0]?.[0] ?? now) > 2000) this.#arrivals.shift();
+    const [since, before] = this.#arrivals[0] ?? [now, 0];
+    if (now - since > 400) this.pace = Math.round(((this.#pieces - before) / (now - since)) * 1000);
     return false;
   };
 }
