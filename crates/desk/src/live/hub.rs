@@ -19,12 +19,12 @@ pub(crate) type News = (&'static str, Arc<RawValue>);
 pub(crate) struct Hub {
     last: Mutex<BTreeMap<&'static str, Arc<RawValue>>>,
     sender: broadcast::Sender<News>,
-    visits: watch::Sender<u64>,
+    visits: watch::Sender<()>,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { last: Mutex::default(), sender: broadcast::channel(BEHIND).0, visits: watch::Sender::new(0) }
+        Self { last: Mutex::default(), sender: broadcast::channel(BEHIND).0, visits: watch::Sender::new(()) }
     }
 }
 
@@ -65,12 +65,12 @@ impl Hub {
         // In this order, or something between the two would be missed.
         let receiver = self.sender.subscribe();
         let all = self.all();
-        self.visits.send_modify(|visits| *visits += 1);
+        self.visits.send_replace(());
         (all, receiver)
     }
 
     /// Changes whenever somebody begins to look on.
-    pub(crate) fn visits(&self) -> watch::Receiver<u64> {
+    pub(crate) fn visits(&self) -> watch::Receiver<()> {
         self.visits.subscribe()
     }
 

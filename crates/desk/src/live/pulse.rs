@@ -40,7 +40,7 @@ pub(crate) fn begin(desk: &Desk) {
     tokio::spawn(pass_on(desk.downgrade(), desk.hub.visits(), desk.closing.clone()));
 }
 
-async fn beat(desk: Weak<Parts>, mut visits: watch::Receiver<u64>) {
+async fn beat(desk: Weak<Parts>, mut visits: watch::Receiver<()>) {
     let mut ticks = interval(SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listed: Option<(Instant, Weak<Fleet>)> = None;
@@ -92,7 +92,7 @@ async fn ask_for_models(fleet: Arc<Fleet>, desk: Weak<Parts>) {
 
 /// Tells of each call that begins or ends. While nobody looks on, nobody sums them up: calls through the gateway would
 /// pay for it.
-async fn pass_on(desk: Weak<Parts>, mut visits: watch::Receiver<u64>, closing: CancellationToken) {
+async fn pass_on(desk: Weak<Parts>, mut visits: watch::Receiver<()>, closing: CancellationToken) {
     loop {
         let visited = tokio::select! {
             () = closing.cancelled() => return,

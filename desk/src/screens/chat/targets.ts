@@ -42,7 +42,8 @@ export function targetChoices(models: readonly Model[], servers: readonly Server
 /** What is asked when nobody chose: what was asked last, unless its server says that it has it no longer; a pinned model; one that is ready. */
 export function defaultTarget({ models, awaited }: Pick<ModelsView, "models" | "awaited">, servers: readonly Server[], last: Target | null): Target | null {
   const choices = targetChoices(models, servers);
-  if (last && (choices.some((choice) => sameTarget(choice.target, last)) || (last.server ? awaited.includes(last.server) : awaited.length > 0))) return last;
+  const mayCome = last?.server ? awaited.includes(last.server) : awaited.length > 0;
+  if (last && (mayCome || choices.some((choice) => sameTarget(choice.target, last)))) return last;
   const pinned = models.find((model) => model.pinned && CHATS.has(model.kind));
   if (pinned) return { model: pinned.id, server: pinned.server };
   return choices[0]?.target ?? null;
