@@ -1,13 +1,14 @@
-// An OpenAI server that says a long answer as fast as it is told: what the program streams to the page when it is measured.
+// An OpenAI server that says a long answer at a given pace: what the program streams to the page when it is measured.
 
 import { createServer } from "node:http";
 
-/** Tokens in a row before a moment's rest. */
+/** Tokens in a row: a timer is not finer than a millisecond. */
 const BURST = 12;
-const REST_MS = 2;
 
-/** What is said: `markdown` has headings, paragraphs, lists, tables and code; `paragraph` is one that never ends. */
+/** What is said: `markdown` has headings, paragraphs, lists, tables and code; `paragraph` is one that never ends; `thoughts` are
+ *  what is thought before an answer, here of one word. */
 export const KINDS = {
+  thoughts: (number) => KINDS.markdown(number),
   paragraph: (number) => `word${number % 97}${number % 31 === 30 ? "." : ""} `,
   markdown: (number) => {
     const [section, at] = [Math.floor(number / 400), number % 400];
@@ -23,8 +24,15 @@ export const KINDS = {
   },
 };
 
-/** Answers every chat with so many tokens. */
-export function upstream(tokens, kind) {
+/** Answers every chat with so many tokens, so many a second. */
+export function upstream(tokens, kind, pace) {
+  const say = (choice) => `data: ${JSON.stringify({ id: "1", object: "chat.completion.chunk", created: 0, model: "long", choices: [{ index: 0, finish_reason: null, ...choice }] })}\n\n`;
+  // Written before it is asked for: what is measured shares the processors with this.
+  const field = kind === "thoughts" ? "reasoning_content" : "content";
+  const bursts = [];
+  for (let at = 0; at < tokens; at += BURST) {
+    bursts.push(Buffer.from(Array.from({ length: Math.min(BURST, tokens - at) }, (_, next) => say({ delta: { [field]: KINDS[kind](at + next) } })).join("")));
+  }
   const server = createServer(async (request, response) => {
     for await (const piece of request) void piece;
     const model = { id: "long", object: "model", created: 0, owned_by: "nobody" };
@@ -34,14 +42,14 @@ export function upstream(tokens, kind) {
       return response.end(JSON.stringify(known ? { object: "list", data: [model] } : { error: { message: "not here", type: "not_found" } }));
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
-    const say = (choice) => `data: ${JSON.stringify({ id: "1", object: "chat.completion.chunk", created: 0, model: "long", choices: [{ index: 0, finish_reason: null, ...choice }] })}\n\n`;
-    for (let at = 0; at < tokens && !response.destroyed; at += BURST) {
-      const count = Math.min(BURST, tokens - at);
-      const more = response.write(Array.from({ length: count }, (_, next) => say({ delta: { content: KINDS[kind](at + next) } })).join(""));
-      await new Promise((done) => setTimeout(done, REST_MS));
-      if (!more && !response.destroyed) await new Promise((done) => response.once("drain", done).once("close", done));
+    const begun = performance.now();
+    for (const [index, burst] of bursts.entries()) {
+      const early = begun + (index * BURST * 1000) / pace - performance.now();
+      if (early > 0) await new Promise((done) => setTimeout(done, early));
+      if (response.destroyed) return;
+      if (!response.write(burst)) await new Promise((done) => response.once("drain", done).once("close", done));
     }
-    response.end(`${say({ delta: {}, finish_reason: "stop" })}data: [DONE]\n\n`);
+    response.end(`${say({ delta: kind === "thoughts" ? { content: "Done." } : {}, finish_reason: "stop" })}data: [DONE]\n\n`);
   });
   return new Promise((done) => server.listen(0, "127.0.0.1", () => done({ url: `http://127.0.0.1:${server.address().port}`, close: () => { server.closeAllConnections(); server.close(); } })));
 }

@@ -4,8 +4,8 @@
 export type Work = (late: () => boolean) => boolean;
 
 /** What a frame may take, with all that the browser makes of the work: styles, layout, painting. On a busy machine it takes several times as long. */
-const FRAME_MS = 10;
-/** What the work itself may take of it. */
+const FRAME_MS = 6;
+/** What the work itself may take, where the browser makes little of it. */
 const BUDGET_MS = 6;
 const LEAST_BUDGET_MS = 1;
 /** After a costly frame, so much of its time is left for all else, here and on the machine. */

@@ -11,7 +11,7 @@ function fed(pieces: string[]): MarkdownDocument {
   doc.advance();
   return doc;
 }
-const flat = (blocks: Block[]) => blocks.map((block) => (block.kind === "code" ? `[${block.lang}]${block.text}` : block.html)).join("");
+const flat = (blocks: Block[]) => blocks.map((block) => (block.kind === "code" ? `[${block.lang}]${block.text}` : block.content.html)).join("");
 const chars = (text: string) => [...text];
 
 const TEXTS: Record<string, string> = {
@@ -114,14 +114,14 @@ describe("a very long block is cut", () => {
     const doc = fed(text.match(/[^]{1,500}/g) ?? []);
     expect(doc.frozen.length).toBeGreaterThan(3);
     expect(flat(doc.frozen).match(part)?.length).toBe(text.startsWith("word") ? 40_000 : 3000);
-    expect(Math.max(...doc.frozen.map((block) => (block.kind === "html" ? block.html.length : 0)))).toBeLessThan(60_000);
+    expect(Math.max(...doc.frozen.map((block) => (block.kind === "html" ? block.content.html.length : 0)))).toBeLessThan(60_000);
     expect(doc.frozen.slice(1).every((block) => block.kind === "html" && block.continued)).toBe(true);
   });
 
   it("a numbered list goes on counting", () => {
     const text = Array.from({ length: 2000 }, (_, i) => `${i + 1}. item`).join("\n");
     const second = fed([text]).frozen[1];
-    expect(second?.kind === "html" && /<ol start="\d{3,}"/.test(second.html)).toBe(true);
+    expect(second?.kind === "html" && /<ol start="\d{3,}"/.test(second.content.html)).toBe(true);
   });
 });
 

@@ -5,14 +5,14 @@
 // last block of a 50,000-token list would be the whole list.
 
 import type { Token, Tokens } from "marked";
-import { languageOf, lex, render } from "./render";
+import { Content, languageOf, lex, toHtml } from "./render";
 
 export type Block =
-  | { key: number; kind: "html"; html: string; /** A later part of the block before it. */ continued: boolean }
+  | { key: number; kind: "html"; content: Content; /** A later part of the block before it. */ continued: boolean }
   | { key: number; kind: "code"; lang: string; text: string; open: boolean };
 
 /** The longest piece that is parsed at once; a block that is longer is cut. */
-const WINDOW = 4_000;
+const WINDOW = 1_500;
 
 export class MarkdownDocument {
   /** Blocks that will not change any more. */
@@ -129,7 +129,8 @@ export class MarkdownDocument {
       done += 1;
       this.#at = end;
       if (token.type === "def") continue;
-      this.frozen.push({ key: this.#key++, kind: "html", html: render([token]), continued: this.#continued });
+      const content = this.#content([token]);
+      this.frozen.push({ key: this.#key++, kind: "html", content, continued: this.#continued });
       this.#continued = false;
       if (late()) break;
     }
@@ -142,7 +143,8 @@ export class MarkdownDocument {
     const at = Math.max(cutAt(token, piece), this.#prefix.length + 1);
     const part = piece.slice(0, at);
     const prefix = token.type === "table" ? tableHead(token as Tokens.Table, piece) : "";
-    this.frozen.push({ key: this.#key++, kind: "html", html: render(lex(part)), continued: this.#continued });
+    const content = this.#content(lex(part));
+    this.frozen.push({ key: this.#key++, kind: "html", content, continued: this.#continued });
     this.#at += at - this.#prefix.length;
     this.#prefix = prefix;
     this.#continued = true;
@@ -201,8 +203,15 @@ export class MarkdownDocument {
     }
     const text = this.#prefix + withoutStub(this.#rest.slice(this.#at));
     if (text.trim() === "") return [];
-    const html = render(lex(closed(text)));
-    return [{ key: this.#key, kind: "html", html, continued: this.#continued }];
+    const content = this.#content(lex(closed(text)));
+    return [{ key: this.#key, kind: "html", content, continued: this.#continued }];
+  }
+
+  /** That of the block as it was shown last, if it has not changed. */
+  #content(tokens: Token[]): Content {
+    const html = toHtml(tokens);
+    const shown = this.tail[0];
+    return shown?.kind === "html" && shown.key === this.#key && shown.content.html === html ? shown.content : new Content(html);
   }
 
   #skipBlankLines(): void {

@@ -1,14 +1,17 @@
-// The HTML of a block that grows, put into the page: what is there already stays, so that a table of a hundred rows costs one
+// The content of a block that grows, put into the page: what is there already stays, so that a table of a hundred rows costs one
 // more row, not a hundred and one. A selection in it outlives the growth as well.
 
-/** For `use:`: keeps the element's content as `html` says. It must be clean, as `render` makes it. */
-export function grown(element: Element, html: string) {
-  element.innerHTML = html;
+import type { Content } from "./render";
+
+/** For `use:`: keeps the element's content as `content` says. */
+export function grown(element: Element, content: Content) {
+  let shown = content;
+  element.append(content.take());
   return {
-    update(next: string) {
-      const template = document.createElement("template");
-      template.innerHTML = next;
-      merge(element, template.content);
+    update(next: Content) {
+      if (next === shown) return;
+      shown = next;
+      merge(element, next.take());
     },
   };
 }

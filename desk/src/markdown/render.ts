@@ -32,26 +32,46 @@ export function lex(text: string): TokensList {
   return marked.lexer(text);
 }
 
-export function render(tokens: Token[]): string {
-  return clean(marked.parser(tokens as MarkedToken[]));
+export function toHtml(tokens: Token[]): string {
+  return marked.parser(tokens as MarkedToken[]);
 }
 
-const ELEMENTS = [
-  "a", "b", "blockquote", "br", "button", "code", "del", "div", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i",
-  "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
-];
-const ATTRIBUTES = ["href", "title", "class", "start", "rel", "target", "role", "tabindex", "aria-label", "type", "data-copy"];
+const CLEAN = {
+  ALLOWED_TAGS: [
+    "a", "b", "blockquote", "br", "button", "code", "del", "div", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i",
+    "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+  ],
+  ALLOWED_ATTR: ["href", "title", "class", "start", "rel", "role", "tabindex", "aria-label", "type", "data-copy"],
+  ADD_ATTR: ["target"],
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true as const,
+};
+// Once, or every call would build its lists anew.
+if (DOMPurify.isSupported) DOMPurify.setConfig(CLEAN);
 
-function clean(html: string): string {
-  // Without a DOM (unit tests of the parts around it) there is nothing that could run, either.
-  if (!DOMPurify.isSupported) return html;
-  return DOMPurify.sanitize(html, {
-    ALLOWED_TAGS: ELEMENTS,
-    ALLOWED_ATTR: ATTRIBUTES,
-    ALLOW_DATA_ATTR: false,
-    ALLOW_ARIA_ATTR: false,
-    ADD_ATTR: ["target"],
-  });
+/** What stands in a block: HTML, and the clean nodes of it until a page has them. */
+export class Content {
+  readonly html: string;
+  #nodes: DocumentFragment | null;
+
+  constructor(html: string) {
+    this.html = html;
+    // Without a DOM (unit tests of the parts around it) there is nothing that could run, either.
+    this.#nodes = DOMPurify.isSupported ? clean(html) : null;
+  }
+
+  /** The nodes, for one place in a page. They are made again for another. */
+  take(): DocumentFragment {
+    const nodes = this.#nodes ?? clean(this.html);
+    this.#nodes = null;
+    return nodes;
+  }
+}
+
+/** As nodes, not as text that would be parsed once more. */
+function clean(html: string): DocumentFragment {
+  return DOMPurify.sanitize(html, CLEAN);
 }
 
 /** A link that opens elsewhere and says where; anything but http, https and mailto stays text. */

@@ -3,20 +3,49 @@
 
 import { stream, toProblem } from "../../api/client";
 import type { Answer, AnswerEvents, Attempt, Message, PhaseName, Problem } from "../../api/types";
-import { inFrames } from "../../lib/frames";
 import { MarkdownView } from "../../markdown/view.svelte";
+
+/** How often the pace is said: a number that changes with every frame is not read. */
+const PACE_MS = 250;
 
 export class SegmentView {
   server = $state("");
   protocol = $state("");
   model = $state("");
-  reasoning = $state("");
+  /** What the model thought before it answered, and how many words that is. */
+  thoughts = $state.raw(new MarkdownView());
+  thoughtWords = $state(0);
   /** Why the segment before this one ended. */
   because = $state.raw<Problem | null>(null);
   continues = $state(false);
   ended = $state<"running" | "done" | "interrupted">("running");
   hasText = $state(false);
-  view = new MarkdownView();
+  view = $state.raw(new MarkdownView());
+
+  #insideWord = false;
+
+  think(text: string): void {
+    if (text === "") return;
+    this.thoughts.push(text);
+    // The first may be the rest of the word before it.
+    this.thoughtWords += (text.match(/\S+/g)?.length ?? 0) - (this.#insideWord && /^\S/.test(text) ? 1 : 0);
+    this.#insideWord = /\S$/.test(text);
+  }
+
+  /** All is there. What came is what is stored; should it not be, the stored text is the truth. */
+  settle(text: string, reasoning: string): void {
+    this.hasText = text !== "";
+    this.view = settled(this.view, text);
+    if (this.thoughts.text !== reasoning) this.thoughtWords = reasoning.match(/\S+/g)?.length ?? 0;
+    // Folded away: no hurry.
+    this.thoughts = settled(this.thoughts, reasoning, 0);
+  }
+}
+
+function settled(view: MarkdownView, text: string, ms?: number): MarkdownView {
+  if (view.text !== text) return MarkdownView.of(text, ms);
+  view.end();
+  return view;
 }
 
 export class AnswerView {
@@ -39,7 +68,7 @@ export class AnswerView {
   /** When pieces came, and how many had come by then. */
   #arrivals: [number, number][] = [];
   #pieces = 0;
-  #reasoning = new Map<number, string>();
+  #paceAt = 0;
   #ondone: (message: Message) => void = () => {};
 
   constructor(id: string) {
@@ -53,12 +82,11 @@ export class AnswerView {
     made.attempts = answer.attempts;
     made.segments = answer.segments.map((segment, index) => {
       const view = new SegmentView();
-      Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, reasoning: segment.reasoning ?? "" });
+      Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model });
       view.continues = segment.continues ?? false;
       view.because = answer.segments[index - 1]?.error ?? null;
       view.ended = segment.ended;
-      view.hasText = segment.text !== "";
-      view.view = MarkdownView.of(segment.text);
+      view.settle(segment.text, segment.reasoning ?? "");
       return view;
     });
     return made;
@@ -94,7 +122,6 @@ export class AnswerView {
     this.attempts = [];
     this.#arrivals = [];
     this.#pieces = 0;
-    this.#reasoning.clear();
     this.phase = "queued";
   }
 
@@ -118,9 +145,7 @@ export class AnswerView {
       case "reasoning": {
         const { segment, text, pieces } = data as AnswerEvents["reasoning"];
         this.#arrived(pieces);
-        this.#segment(segment);
-        this.#reasoning.set(segment, (this.#reasoning.get(segment) ?? "") + text);
-        inFrames(this.#showReasoning);
+        this.#segment(segment).think(text);
         break;
       }
       case "attempt":
@@ -143,11 +168,8 @@ export class AnswerView {
         const message = data as AnswerEvents["done"];
         message.answer?.segments.forEach((segment, index) => {
           const view = this.#segment(index);
-          // What came is what is stored; should it not be, the stored text is the truth.
-          if (view.view.text === segment.text) view.view.end();
-          else view.view = MarkdownView.of(segment.text);
-          Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, reasoning: segment.reasoning ?? "", ended: segment.ended });
-          view.hasText = segment.text !== "";
+          view.settle(segment.text, segment.reasoning ?? "");
+          Object.assign(view, { server: segment.server, protocol: segment.protocol, model: segment.model, ended: segment.ended });
         });
         this.#ondone(message);
         break;
@@ -167,14 +189,6 @@ export class AnswerView {
     return view;
   }
 
-  #showReasoning = (): boolean => {
-    for (const [index, text] of this.#reasoning) {
-      const view = this.segments[index];
-      if (view) view.reasoning = text;
-    }
-    return false;
-  };
-
   #arrived(pieces: number): void {
     const now = performance.now();
     if (this.#arrivals.length === 0) {
@@ -183,14 +197,10 @@ export class AnswerView {
     }
     this.#pieces += pieces;
     this.#arrivals.push([now, this.#pieces]);
-    inFrames(this.#showPace);
-  }
-
-  #showPace = (): boolean => {
-    const now = performance.now();
+    if (now - this.#paceAt < PACE_MS) return;
+    this.#paceAt = now;
     while (this.#arrivals.length > 2 && now - (this.#arrivals[0]?.[0] ?? now) > 2000) this.#arrivals.shift();
     const [since, before] = this.#arrivals[0] ?? [now, 0];
     if (now - since > 400) this.pace = Math.round(((this.#pieces - before) / (now - since)) * 1000);
-    return false;
-  };
+  }
 }
