@@ -3,6 +3,7 @@
 //! A page keeps its prose; what is measured stands between `<!-- perf:NAME -->` and `<!-- /perf:NAME -->`.
 
 mod desk;
+mod machine;
 mod mission;
 mod page;
 mod process;
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         if chosen {
             eprintln!("perf: {name}");
             let begun = Instant::now();
-            let text = format!("{}\n{}", machine(&setting.root), measure(&setting)?.trim_end());
+            let text = format!("{}\n{}", machine::line(&setting.root), measure(&setting)?.trim_end());
             page::write(&setting.root.join("docs/performance").join(file), name, &text)?;
             eprintln!("perf: {name} took {:.0} s", begun.elapsed().as_secs_f64());
         }
@@ -116,22 +117,4 @@ pub(crate) fn done(command: &mut Command) -> Outcome<String> {
         return Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stdout)).into());
     }
     Ok(String::from_utf8(output.stdout)?)
-}
-
-/// Where it was measured: numbers of two machines say nothing of each other.
-fn machine(root: &Path) -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpuinfo = read("/proc/cpuinfo");
-    let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let revision =
-        done(Command::new("git").current_dir(root).args(["rev-parse", "--short", "HEAD"])).unwrap_or_default();
-    let load = read("/proc/loadavg");
-    format!(
-        "*Revision {}; {}, {cores} cores, Linux {}; load average before: {}.*\n",
-        revision.trim(),
-        cpu.map_or("an unknown processor", |(_, name)| name),
-        read("/proc/sys/kernel/osrelease").trim(),
-        load.split(' ').next().unwrap_or("unknown")
-    )
 }
