@@ -24,7 +24,7 @@ export async function desk(options = {}) {
 
 /**
  * A model server with OpenAI's interface that says what it is told to: `reply(question)` gives the pieces of its answer,
- * one each `delay` milliseconds.
+ * one each `delay` milliseconds: words, or a delta of the protocol.
  */
 export async function scripted(reply, { delay = 5 } = {}) {
   const server = createServer(async (request, response) => {
@@ -48,7 +48,7 @@ export async function scripted(reply, { delay = 5 } = {}) {
     say({ role: "assistant", content: "" });
     for (const piece of reply(question)) {
       if (response.destroyed) return;
-      const room = say({ content: piece });
+      const room = say(typeof piece === "string" ? { content: piece } : piece);
       if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
       else if (!room) await once(response, "drain");
     }

@@ -274,13 +274,14 @@ describe("with a server that says what it is told", () => {
   ];
   /** All that blocks are made of, and more blocks than one group has. */
   const LONG = Array.from({ length: 9 }, (_, n) => `## Part ${n}\n\nSome **bold** and \`code\`, a [site](https://example.org/${n}).\n\n- one\n- two\n  1. inside\n  2. *more*\n\n| a | b |\n|---|--:|\n| ${n} | x |\n| y | **z** |\n\n> quoted\n\n`).join("");
+  const THOUGHT = [..."Two <img src=x onerror=\"window.pwned = 8\"> ways:\n\n1. this\n2. **that**\n\n".match(/[^]{1,3}/g).map((reasoning_content) => ({ reasoning_content })), ...Array.from({ length: 60 }, () => ({})), "That."];
   const SAID = { evil: EVIL.join(""), long: LONG };
   let server;
   let program;
   let page;
   let problems;
   before(async () => {
-    server = await scripted((question) => SAID[Object.keys(SAID).find((word) => question.includes(word))]?.match(/[^]{1,7}/g) ?? ["A ", "plain ", "answer."]);
+    server = await scripted((question) => (/think/.test(question) ? THOUGHT : SAID[Object.keys(SAID).find((word) => question.includes(word))]?.match(/[^]{1,7}/g) ?? ["A ", "plain ", "answer."]));
     program = await desk({ servers: [{ name: "script", rest: server.url, dialect: "openai" }] });
     ({ page, problems } = await openPage(program.opened, { reduced: true }));
     page.setDefaultTimeout(10_000);
@@ -309,6 +310,26 @@ describe("with a server that says what it is told", () => {
     assert.match(text, /\(example\.org\)/);
     assert.deepEqual(asked.filter((url) => !url.startsWith(program.base)), [], "nothing is loaded from elsewhere");
     assert.deepEqual(problems, [], "not even the Content-Security-Policy had to refuse anything");
+  });
+
+  test("what is thought is drawn like an answer, and folded away when the answer comes", async () => {
+    await page.getByRole("button", { name: "New conversation" }).first().click();
+    await ask(page, "Please think first");
+    await page.locator(".phases .now", { hasText: "Thinking" }).waitFor();
+    const thoughts = page.locator("[role=log] details");
+    await thoughts.locator("ol li strong").waitFor();
+    const answer = await answered(page);
+    assert.equal(await thoughts.getAttribute("open"), null);
+    for (const when of ["as it came", "as it is kept"]) {
+      assert.match(await answer.innerText(), /That\./, when);
+      assert.match(await thoughts.locator("summary").innerText(), /Reasoning\s+11 words/, when);
+      await thoughts.locator("summary").click();
+      assert.match(await thoughts.innerText(), /<img src=x/, when);
+      assert.equal(await thoughts.locator("img").count(), 0, when);
+      await page.reload();
+      await answered(page);
+    }
+    assert.equal(await page.evaluate(() => window.pwned), undefined);
   });
 
   test("what grew piece by piece is what is drawn at once", async () => {

@@ -726,9 +726,9 @@ export interface components {
             text: string;
             /**
              * Format: int32
-             * @description In how many pieces the server sent them: about as many tokens.
+             * @description In how many pieces the server sent them: about as many tokens. Not known of what another process hears.
              */
-            pieces: number;
+            pieces?: number | null;
         } | {
             /** @description Which segment it belongs to. */
             segment: number;
@@ -736,9 +736,9 @@ export interface components {
             text: string;
             /**
              * Format: int32
-             * @description In how many pieces the server sent them.
+             * @description In how many pieces the server sent them, where that is known.
              */
-            pieces: number;
+            pieces?: number | null;
         } | components["schemas"]["Attempt"] | {
             /** @description Which segment begins, counted from 0. */
             segment: number;

@@ -44,8 +44,9 @@ pub enum AnswerEvent {
         segment: usize,
         /// The words.
         text: String,
-        /// In how many pieces the server sent them: about as many tokens.
-        pieces: u32,
+        /// In how many pieces the server sent them: about as many tokens. Not known of what another process hears.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pieces: Option<u32>,
     },
     /// `reasoning`: more of what the model thinks.
     Reasoning {
@@ -53,8 +54,9 @@ pub enum AnswerEvent {
         segment: usize,
         /// The words.
         text: String,
-        /// In how many pieces the server sent them.
-        pieces: u32,
+        /// In how many pieces the server sent them, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pieces: Option<u32>,
     },
     /// `attempt`: one has failed, or was committed.
     Attempt(Attempt),
@@ -111,12 +113,29 @@ pub(super) fn more(before: &Answer, now: &Answer) -> Vec<AnswerEvent> {
             all.strip_prefix(before.unwrap_or_default()).filter(|more| !more.is_empty()).map(str::to_owned)
         };
         if let Some(text) = since(&one.reasoning, known.map(|known| &*known.reasoning)) {
-            events.push(AnswerEvent::Reasoning { segment, text, pieces: 1 });
+            events.push(AnswerEvent::Reasoning { segment, text, pieces: None });
         }
         if let Some(text) = since(&one.text, known.map(|known| &*known.text)) {
-            events.push(AnswerEvent::Text { segment, text, pieces: 1 });
+            events.push(AnswerEvent::Text { segment, text, pieces: None });
         }
         because = one.error.clone().map(Box::new);
     }
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Segment;
+
+    #[test]
+    fn words_that_another_process_hears_have_no_number_of_pieces() {
+        let said = |text: &str| Answer {
+            segments: vec![Segment { text: text.into(), ..Segment::default() }],
+            ..Answer::default()
+        };
+        let event = more(&said("Of ships"), &said("Of ships and sails")).pop().unwrap();
+        assert_eq!(event, AnswerEvent::Text { segment: 0, text: " and sails".into(), pieces: None });
+        assert_eq!(serde_json::to_string(&event).unwrap(), r#"{"segment":0,"text":" and sails"}"#);
+    }
 }

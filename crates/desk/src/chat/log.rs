@@ -93,7 +93,7 @@ impl Log {
                     let piece = &rest[..boundary(rest, PIECE)];
                     place.byte += piece.len();
                     let (segment, text) = (*segment, piece.to_owned());
-                    let pieces = pieces - std::mem::replace(&mut place.pieces, *pieces);
+                    let pieces = Some(pieces - std::mem::replace(&mut place.pieces, *pieces));
                     return Some(match reasoning {
                         true => AnswerEvent::Reasoning { segment, text, pieces },
                         false => AnswerEvent::Text { segment, text, pieces },
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str, pieces: u32) -> AnswerEvent {
-        AnswerEvent::Text { segment: 0, text: text.into(), pieces }
+        AnswerEvent::Text { segment: 0, text: text.into(), pieces: Some(pieces) }
     }
 
     #[tokio::test]
@@ -166,7 +166,7 @@ mod tests {
         log.words(0, true, "hm");
         log.add(AnswerEvent::Done(Box::default()));
         log.ended().await;
-        let hm = || AnswerEvent::Reasoning { segment: 0, text: "hm".into(), pieces: 1 };
+        let hm = || AnswerEvent::Reasoning { segment: 0, text: "hm".into(), pieces: Some(1) };
         let done = || AnswerEvent::Done(Box::default());
         assert_eq!(early.collect::<Vec<_>>().await, [hm(), done()]);
         assert_eq!(log.follow().collect::<Vec<_>>().await, [text("aéc", 3), hm(), done()]);

@@ -58,7 +58,7 @@ export class AnswerView {
   attempts = $state.raw<Attempt[]>([]);
   /** Milliseconds from asking to the first text, when this page saw both. */
   ttft_ms = $state<number | null>(null);
-  /** Pieces of text in the last two seconds: about the tokens per second. */
+  /** Pieces of text in the last two seconds: about the tokens per second. Null where nobody counts them. */
   pace = $state<number | null>(null);
   /** The stream itself broke (not the answer): the page, or the program, lost the other. */
   lost = $state.raw<Problem | null>(null);
@@ -189,12 +189,11 @@ export class AnswerView {
     return view;
   }
 
-  #arrived(pieces: number): void {
+  #arrived(pieces: number | null | undefined): void {
     const now = performance.now();
-    if (this.#arrivals.length === 0) {
-      this.phase = "decoding";
-      if (this.#askedAt !== null) this.ttft_ms = now - this.#askedAt;
-    }
+    this.phase = "decoding";
+    if (this.ttft_ms === null && this.#askedAt !== null) this.ttft_ms = now - this.#askedAt;
+    if (pieces == null) return;
     this.#pieces += pieces;
     this.#arrivals.push([now, this.#pieces]);
     if (now - this.#paceAt < PACE_MS) return;
