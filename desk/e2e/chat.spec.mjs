@@ -324,7 +324,7 @@ describe("with a server that says what it is told", () => {
       assert.match(await answer.innerText(), /That\./, when);
       assert.match(await thoughts.locator("summary").innerText(), /Reasoning\s+11 words/, when);
       await thoughts.locator("summary").click();
-      assert.match(await thoughts.innerText(), /<img src=x/, when);
+      await thoughts.getByText("<img src=x").waitFor();
       assert.equal(await thoughts.locator("img").count(), 0, when);
       await page.reload();
       await answered(page);

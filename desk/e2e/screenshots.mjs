@@ -69,7 +69,12 @@ const VIEWS = {
   },
   async bench(page, go) {
     await go("bench");
-    await page.locator("main section").first().waitFor();
+    await page.getByLabel("Target").selectOption("harbour");
+    await page.getByLabel("Model", { exact: true }).selectOption("qwen3-8b");
+    await page.getByRole("textbox", { name: "Requests at a time" }).fill("1, 5, 10");
+    await page.getByLabel("Seconds").fill("6");
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await page.getByRole("region", { name: "Numbers of each load" }).waitFor({ timeout: 90_000 });
   },
   async requests(page, go) {
     await go("requests");

@@ -16,6 +16,18 @@ export function duration(ms: Maybe): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+const PROTOCOLS: Record<string, string> = { rest: "REST", grpc: "gRPC", in_process: "in process" };
+
+/** How a call travels, in words. */
+export function protocolName(name: string): string {
+  return PROTOCOLS[name] ?? name;
+}
+
+/** The same with what is spoken: "REST · openai". What is not known is left out. */
+export function wayName(protocol: string | null | undefined, dialect: string | null | undefined): string {
+  return [protocol && protocolName(protocol), dialect].filter(Boolean).join(" · ");
+}
+
 export function bytes(count: Maybe): string {
   if (count == null || !Number.isFinite(count)) return UNKNOWN;
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,7 +1,7 @@
 // A Problem in words: for the card, and for the clipboard.
 
 import type { Attempt, Problem } from "../api/types";
-import { duration } from "./format";
+import { duration, wayName } from "./format";
 
 export function headline(problem: Problem): string {
   if (problem.what) return `Could not ${problem.what}`;
@@ -14,7 +14,7 @@ export function kindName(kind: string | undefined | null): string {
 }
 
 export function attemptWhere(attempt: Attempt): string {
-  const way = [attempt.protocol, attempt.dialect].filter(Boolean).join(", ");
+  const way = wayName(attempt.protocol, attempt.dialect);
   return `${attempt.server ?? attempt.endpoint ?? "unknown server"}${way ? ` (${way})` : ""}`;
 }
 

@@ -118,6 +118,13 @@ describe("a very long block is cut", () => {
     expect(doc.frozen.slice(1).every((block) => block.kind === "html" && block.continued)).toBe(true);
   });
 
+  it("text without spaces is cut between sentences, and never inside a character", () => {
+    const blocks = (text: string) => fed([text]).frozen.map((block) => (block.kind === "html" ? block.content.html.replace(/<\/?p>|\n/g, "") : ""));
+    expect(blocks("模型服务器的桌面客户端。".repeat(1000)).every((block) => block.endsWith("。"))).toBe(true);
+    expect(blocks(`a${"😀".repeat(9000)}`).join("")).toBe(`a${"😀".repeat(9000)}`);
+    expect(blocks(`a${"😀".repeat(9000)}`).every((block) => /^a?😀+$/u.test(block))).toBe(true);
+  });
+
   it("a numbered list goes on counting", () => {
     const text = Array.from({ length: 2000 }, (_, i) => `${i + 1}. item`).join("\n");
     const second = fed([text]).frozen[1];

@@ -12,7 +12,7 @@ export type Block =
   | { key: number; kind: "code"; lang: string; text: string; open: boolean };
 
 /** The longest piece that is parsed at once; a block that is longer is cut. */
-const WINDOW = 1_500;
+const WINDOW = 4_000;
 
 export class MarkdownDocument {
   /** Blocks that will not change any more. */
@@ -89,7 +89,7 @@ export class MarkdownDocument {
     if (this.#at >= this.#rest.length) return false;
     if (this.#fence || this.#openFence()) return this.#closeFence();
     const rest = this.#rest.length - this.#at;
-    const piece = this.#prefix + this.#rest.slice(this.#at, this.#at + WINDOW);
+    const piece = this.#prefix + this.#window();
     const tokens = lex(piece).filter((token) => token.type !== "space");
     const whole = this.#ended && rest <= WINDOW;
     if (tokens.length > 1 || whole) {
@@ -106,6 +106,10 @@ export class MarkdownDocument {
       return true;
     }
     return false;
+  }
+
+  #window(): string {
+    return this.#rest.slice(this.#at, whole(this.#rest, this.#at + WINDOW));
   }
 
   /** Freezes these; what there is no time for is remembered, not cut again. */
@@ -139,7 +143,7 @@ export class MarkdownDocument {
 
   /** Cuts a block that fills the window. */
   #cut(token: Token): void {
-    const piece = this.#prefix + this.#rest.slice(this.#at, this.#at + WINDOW);
+    const piece = this.#prefix + this.#window();
     const at = Math.max(cutAt(token, piece), this.#prefix.length + 1);
     const part = piece.slice(0, at);
     const prefix = token.type === "table" ? tableHead(token as Tokens.Table, piece) : "";
@@ -230,11 +234,16 @@ function isFence(token: Token): boolean {
   return token.type === "code" && /^ {0,3}(`{3,}|~{3,})/.test(token.raw);
 }
 
+/** The place, or the next one if that is inside a character. */
+export function whole(text: string, at: number): number {
+  return /^[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(at - 1, at + 1)) ? at + 1 : at;
+}
+
 /** Where a block that is too long is cut with the least harm. */
 function cutAt(token: Token, piece: string): number {
   const least = piece.length / 2;
   const places =
-    token.type === "list" ? [/\n(?=(?:[-*+]|\d{1,9}[.)])[ \t])/g, /\n/g] : token.type === "table" ? [/\n/g] : [/\n/g, /[.!?:;] /g, / /g];
+    token.type === "list" ? [/\n(?=(?:[-*+]|\d{1,9}[.)])[ \t])/g, /\n/g] : token.type === "table" ? [/\n/g] : [/\n/g, /[.!?:;] |[。！？；]/g, / |[，、]/g];
   for (const place of places) {
     let at = -1;
     for (const found of piece.matchAll(place)) at = found.index + found[0].length;

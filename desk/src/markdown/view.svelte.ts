@@ -1,7 +1,7 @@
 // A growing MarkdownDocument as reactive state: groups of blocks, of which only the last one still changes.
 
 import { inFrames } from "../lib/frames";
-import { MarkdownDocument, type Block } from "./document";
+import { MarkdownDocument, whole, type Block } from "./document";
 
 /** Full groups keep their identity, so that only the last one is looked at when text comes. */
 const GROUP = 12;
@@ -67,8 +67,7 @@ export class MarkdownView {
   };
 
   #take(characters: number): void {
-    // Not between the halves of a character.
-    const at = Math.ceil(characters) + (/[\ud800-\udbff]/.test(this.#waiting.charAt(Math.ceil(characters) - 1)) ? 1 : 0);
+    const at = whole(this.#waiting, Math.ceil(characters));
     this.#document.push(this.#waiting.slice(0, at));
     this.#waiting = this.#waiting.slice(at);
     if (this.#ended && this.#waiting === "") this.#document.end();

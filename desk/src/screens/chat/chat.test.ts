@@ -76,6 +76,6 @@ describe("problems in words", () => {
       detail: "connection refused",
       attempts: [{ server: "a", protocol: "rest", endpoint: "http://127.0.0.1:1", error: "refused", elapsed_ms: 12 }],
     });
-    expect(text).toContain("attempt 1: a (rest) at http://127.0.0.1:1: refused (took 12 ms)");
+    expect(text).toContain("attempt 1: a (REST) at http://127.0.0.1:1: refused (took 12 ms)");
   });
 });
