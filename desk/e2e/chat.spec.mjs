@@ -338,7 +338,8 @@ describe("with a server that says what it is told", () => {
     const drawn = async () => {
       const answer = await answered(page);
       await answer.getByRole("heading", { name: "Part 8" }).waitFor();
-      await answer.locator("blockquote").nth(8).waitFor();
+      // The last words are drawn a frame or two after they came.
+      await answer.locator("blockquote").nth(8).getByText("quoted", { exact: true }).waitFor();
       return answer.locator(".markdown").innerHTML();
     };
     const grown = await drawn();

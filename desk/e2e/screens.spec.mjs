@@ -266,7 +266,7 @@ describe("infer", () => {
       await page.getByRole("region", { name: "Input INPUT0" }).waitFor();
       await page.getByLabel("Protocol").selectOption("gRPC");
       await page.getByRole("button", { name: "Run" }).click();
-      await page.getByText(/over grpc/).waitFor();
+      await page.getByText(/gRPC · oip-grpc/).waitFor();
     }));
 
   test("what does not fit is said at its field, and not sent", () =>

@@ -36,6 +36,7 @@ export class MarkdownView {
 
   end(): void {
     this.#ended = true;
+    if (this.#waiting === "") this.#document.end();
     inFrames(this.#work);
   }
 
