@@ -5,8 +5,7 @@ export type Work = (late: () => boolean) => boolean;
 
 /** What a frame may take, with all that the browser makes of the work: styles, layout, painting. On a busy machine it takes several times as long. */
 const FRAME_MS = 6;
-/** What the work itself may take, where the browser makes little of it. */
-const BUDGET_MS = 6;
+/** What the work itself may take of it at least. */
 const LEAST_BUDGET_MS = 1;
 /** After a costly frame, so much of its time is left for all else, here and on the machine. */
 const REST = 0.3;
@@ -25,7 +24,7 @@ const drawn = new MessageChannel();
 drawn.port1.onmessage = () => {
   const now = performance.now();
   const took = now - frame.started;
-  if (took <= BUDGET_MS) return;
+  if (took <= FRAME_MS) return;
   restUntil = now + Math.min(took * REST, MOST_REST_MS);
   share = 0.8 * share + 0.2 * (took / Math.max(frame.worked, 1));
 };
@@ -50,7 +49,7 @@ function run(): void {
   scheduled = false;
   const started = performance.now();
   if (started < restUntil) return schedule();
-  const budget = Math.min(Math.max(FRAME_MS / share, LEAST_BUDGET_MS), BUDGET_MS);
+  const budget = Math.max(FRAME_MS / share, LEAST_BUDGET_MS);
   const late = () => performance.now() - started > budget;
   for (const work of [...waiting]) {
     waiting.delete(work);
